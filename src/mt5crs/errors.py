@@ -1,0 +1,185 @@
+"""Everything that can go wrong on the way to a terminal, as one tree.
+
+    BridgeError                  code               outcome
+    ├── SettingError             setting            refused   a value of ours is wrong
+    ├── Unreachable              unreachable        refused   never left this machine
+    │   └── ConnectionTimeout    timeout            refused   the gateway did not answer in time
+    ├── OutcomeUnknown           outcome-unknown    unknown   a trade was sent, no answer came
+    ├── ProtocolError            protocol           refused   bytes that are not our protocol
+    │   ├── VersionMismatch      version            refused   the two sides speak different versions
+    │   └── TooLarge             too-large          refused   a message beyond the limits
+    ├── Refused                  refused            refused   the gateway understood, and said no
+    │   ├── UnknownOperation     unknown-operation  refused
+    │   ├── BadArguments         bad-arguments      refused
+    │   ├── Denied               denied             refused   the principal's role does not allow it
+    │   ├── Expired              expired            refused   reached the gateway after its deadline
+    │   ├── StaleEpoch           stale-epoch        refused   addressed to an earlier gateway process
+    │   └── Busy                 busy               refused   a queue is full
+    ├── TerminalMissing          terminal-missing   refused   no terminal can be reached on that machine
+    └── GatewayFault             gateway-fault      unknown   a defect in the gateway
+
+A trade that the terminal answered with a retcode is not here: as in MetaTrader 5 that is a result.
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Certainty(str, Enum):
+    """How sure it is what became of the request."""
+
+    REFUSED = "refused"
+    """Nothing happened."""
+    DONE = "done"
+    """It was carried out."""
+    UNKNOWN = "unknown"
+    """It may have been carried out."""
+
+
+class BridgeError(Exception):
+    """The root of all failures of the bridge.
+
+    Args:
+        message: What happened, to what.
+        hint: What to do next.
+        certainty: What is known of the outcome; the class's own default without it.
+    """
+
+    code: ClassVar[str] = "bridge"
+    certainty: Certainty = Certainty.REFUSED
+    default_hint: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        BY_CODE[cls.code] = cls
+
+    def __init__(self, message: str, *, hint: str = "", certainty: Certainty | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+        if certainty is not None:
+            self.certainty = certainty
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+BY_CODE: dict[str, type[BridgeError]] = {}
+"""Each class by its wire code; classes enter by being defined."""
+
+
+class SettingError(BridgeError, ValueError):
+    """A setting has a value that cannot be used."""
+
+    code = "setting"
+
+
+class Unreachable(BridgeError, ConnectionError):
+    """The request never left this machine: no connection to the gateway could be made in time."""
+
+    code = "unreachable"
+
+
+class ConnectionTimeout(Unreachable, TimeoutError):
+    """The gateway did not answer in time; nothing that changes anything was sent."""
+
+    code = "timeout"
+    default_hint = "is the gateway running, and is the port open? The client reconnects by itself"
+
+
+class OutcomeUnknown(BridgeError, TimeoutError):
+    """A trade request was sent and no answer came: it may have been executed.
+
+    Attributes:
+        key: The idempotency key of the request.
+    """
+
+    code = "outcome-unknown"
+    certainty = Certainty.UNKNOWN
+    default_hint = "look at positions, orders and history before sending another"
+
+    def __init__(
+        self, message: str, *, hint: str = "", certainty: Certainty | None = None, key: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, certainty=certainty)
+        self.key = key
+
+
+class ProtocolError(BridgeError):
+    """The bytes that came are not a message of this protocol."""
+
+    code = "protocol"
+
+
+class VersionMismatch(ProtocolError):
+    """The two sides have no protocol version in common."""
+
+    code = "version"
+
+
+class TooLarge(ProtocolError):
+    """A message is larger than the protocol allows."""
+
+    code = "too-large"
+
+
+class Refused(BridgeError):
+    """The gateway understood the request and did not carry it out."""
+
+    code = "refused"
+
+
+class UnknownOperation(Refused):
+    """The gateway has no operation of that name."""
+
+    code = "unknown-operation"
+
+
+class BadArguments(Refused):
+    """The arguments on the wire do not fit the operation."""
+
+    code = "bad-arguments"
+
+
+class Denied(Refused):
+    """The caller's role does not allow the operation."""
+
+    code = "denied"
+
+
+class Expired(Refused):
+    """The request reached the gateway after its deadline and was dropped."""
+
+    code = "expired"
+
+
+class StaleEpoch(Refused):
+    """The request was addressed to an earlier process of this gateway."""
+
+    code = "stale-epoch"
+
+
+class Busy(Refused):
+    """The gateway has as much work of this caller as it will hold."""
+
+    code = "busy"
+    default_hint = "wait for some of the answers before asking for more"
+
+
+class TerminalMissing(BridgeError):
+    """The gateway's machine has no terminal that can be used."""
+
+    code = "terminal-missing"
+
+
+class GatewayFault(BridgeError):
+    """The gateway failed by a defect of its own while it held the request."""
+
+    code = "gateway-fault"
+    certainty = Certainty.UNKNOWN
+    default_hint = "the gateway's log has the details"
+
+
+def from_wire(code: str, message: str, hint: str, certainty: str) -> BridgeError:
+    """Return the error that the far side described; an unknown code becomes a `Refused`."""
+    kind = BY_CODE.get(code, Refused)
+    return kind(message, hint=hint, certainty=Certainty(certainty))

@@ -1,0 +1,448 @@
+"""The 11 structures and 2 array types of the official package, as values on both sides of the wire.
+
+A structure is a tuple with names, as the original's are: index and attribute access, `_asdict`,
+`__match_args__`, equality and hash of its tuple. Field names, order and types are those of the wheel
+(5.0.6231). Times are the trade server's wall clock written as epoch seconds, `*_msc` in milliseconds.
+"""
+
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+
+class Record(tuple[Any, ...]):
+    """A named tuple like CPython's structure sequences: what every MT5 structure is.
+
+    The constructor takes one iterable of exactly `n_fields` values.
+    """
+
+    __slots__ = ()
+    n_fields: ClassVar[int] = 0
+    n_sequence_fields: ClassVar[int] = 0
+    n_unnamed_fields: ClassVar[int] = 0
+    __match_args__ = ()
+
+    def __init_subclass__(cls) -> None:
+        names = tuple(cls.__annotations__)
+        cls.__match_args__ = names  # type: ignore[misc]  # mypy treats the name as a class body constant
+        cls.n_fields = cls.n_sequence_fields = len(names)
+        for position, name in enumerate(names):
+            setattr(cls, name, property(itemgetter(position)))
+
+    def __new__(cls, values: Iterable[Any]) -> "Self":
+        record = super().__new__(cls, values)
+        if len(record) != cls.n_fields:
+            raise TypeError(f"{cls.__name__}() takes a {cls.n_fields}-sequence ({len(record)}-sequence given)")
+        return record
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._items())
+        return f"{type(self).__name__}({fields})"
+
+    def __reduce__(self) -> NoReturn:
+        # The original's types cannot be found by name, so its values refuse to be pickled; code that
+        # relies on `_asdict()` for transport keeps working, code that would break there breaks here.
+        from pickle import PicklingError
+
+        name = type(self).__name__
+        raise PicklingError(f"Can't pickle {name}: send {name}._asdict() instead")
+
+    def _items(self) -> Iterator[tuple[str, Any]]:
+        return zip(self.__match_args__, self, strict=True)
+
+    def _asdict(self) -> dict[str, Any]:
+        """Return the fields as a dict, in order; a nested structure stays a structure."""
+        return dict(self._items())
+
+
+class Tick(Record):
+    """The last prices of a symbol (`symbol_info_tick`)."""
+
+    __slots__ = ()
+    time: int
+    bid: float
+    ask: float
+    last: float
+    volume: int
+    time_msc: int
+    flags: int
+    volume_real: float
+
+
+class TradeRequest(Record):
+    """A trade request as it was sent: what `order_check` and `order_send` give back in `request`."""
+
+    __slots__ = ()
+    action: int
+    magic: int
+    order: int
+    symbol: str
+    volume: float
+    price: float
+    stoplimit: float
+    sl: float
+    tp: float
+    deviation: int
+    type: int
+    type_filling: int
+    type_time: int
+    expiration: int
+    comment: str
+    position: int
+    position_by: int
+
+
+class OrderSendResult(Record):
+    """The trade server's answer to `order_send`."""
+
+    __slots__ = ()
+    retcode: int
+    deal: int
+    order: int
+    volume: float
+    price: float
+    bid: float
+    ask: float
+    comment: str
+    request_id: int
+    retcode_external: int
+    request: TradeRequest
+
+
+class OrderCheckResult(Record):
+    """The account as it would be after the request (`order_check`); `retcode` 0 is success."""
+
+    __slots__ = ()
+    retcode: int
+    balance: float
+    equity: float
+    profit: float
+    margin: float
+    margin_free: float
+    margin_level: float
+    comment: str
+    request: TradeRequest
+
+
+class TradePosition(Record):
+    """An open position (`positions_get`)."""
+
+    __slots__ = ()
+    ticket: int
+    time: int
+    time_msc: int
+    time_update: int
+    time_update_msc: int
+    type: int
+    magic: int
+    identifier: int
+    reason: int
+    volume: float
+    price_open: float
+    sl: float
+    tp: float
+    price_current: float
+    swap: float
+    profit: float
+    symbol: str
+    comment: str
+    external_id: str
+
+
+class TradeOrder(Record):
+    """An order, pending or in history (`orders_get`, `history_orders_get`)."""
+
+    __slots__ = ()
+    ticket: int
+    time_setup: int
+    time_setup_msc: int
+    time_done: int
+    time_done_msc: int
+    time_expiration: int
+    type: int
+    type_time: int
+    type_filling: int
+    state: int
+    magic: int
+    position_id: int
+    position_by_id: int
+    reason: int
+    volume_initial: float
+    volume_current: float
+    price_open: float
+    sl: float
+    tp: float
+    price_current: float
+    price_stoplimit: float
+    symbol: str
+    comment: str
+    external_id: str
+
+
+class TradeDeal(Record):
+    """A deal, also a balance operation (`history_deals_get`)."""
+
+    __slots__ = ()
+    ticket: int
+    order: int
+    time: int
+    time_msc: int
+    type: int
+    entry: int
+    magic: int
+    position_id: int
+    reason: int
+    volume: float
+    price: float
+    commission: float
+    swap: float
+    profit: float
+    fee: float
+    symbol: str
+    comment: str
+    external_id: str
+
+
+class BookInfo(Record):
+    """One row of the depth of market (`market_book_get`)."""
+
+    __slots__ = ()
+    type: int
+    price: float
+    volume: int
+    volume_dbl: float
+
+
+class AccountInfo(Record):
+    """The trading account (`account_info`); money in the account currency."""
+
+    __slots__ = ()
+    login: int
+    trade_mode: int
+    leverage: int
+    limit_orders: int
+    margin_so_mode: int
+    trade_allowed: bool
+    trade_expert: bool
+    margin_mode: int
+    currency_digits: int
+    fifo_close: bool
+    balance: float
+    credit: float
+    profit: float
+    equity: float
+    margin: float
+    margin_free: float
+    margin_level: float
+    margin_so_call: float
+    margin_so_so: float
+    margin_initial: float
+    margin_maintenance: float
+    assets: float
+    liabilities: float
+    commission_blocked: float
+    name: str
+    server: str
+    currency: str
+    company: str
+
+
+class TerminalInfo(Record):
+    """The terminal and its settings (`terminal_info`)."""
+
+    __slots__ = ()
+    community_account: bool
+    community_connection: bool
+    connected: bool
+    dlls_allowed: bool
+    trade_allowed: bool
+    tradeapi_disabled: bool
+    email_enabled: bool
+    ftp_enabled: bool
+    notifications_enabled: bool
+    mqid: bool
+    build: int
+    maxbars: int
+    codepage: int
+    ping_last: int
+    community_balance: float
+    retransmission: float
+    company: str
+    name: str
+    language: str
+    path: str
+    data_path: str
+    commondata_path: str
+
+
+class SymbolInfo(Record):
+    """The specification and last prices of a symbol (`symbol_info`)."""
+
+    __slots__ = ()
+    custom: bool
+    chart_mode: int
+    select: bool
+    visible: bool
+    session_deals: int
+    session_buy_orders: int
+    session_sell_orders: int
+    volume: int
+    volumehigh: int
+    volumelow: int
+    time: int
+    digits: int
+    spread: int
+    spread_float: bool
+    ticks_bookdepth: int
+    trade_calc_mode: int
+    trade_mode: int
+    start_time: int
+    expiration_time: int
+    trade_stops_level: int
+    trade_freeze_level: int
+    trade_exemode: int
+    swap_mode: int
+    swap_rollover3days: int
+    margin_hedged_use_leg: bool
+    expiration_mode: int
+    filling_mode: int
+    order_mode: int
+    order_gtc_mode: int
+    option_mode: int
+    option_right: int
+    bid: float
+    bidhigh: float
+    bidlow: float
+    ask: float
+    askhigh: float
+    asklow: float
+    last: float
+    lasthigh: float
+    lastlow: float
+    volume_real: float
+    volumehigh_real: float
+    volumelow_real: float
+    option_strike: float
+    point: float
+    trade_tick_value: float
+    trade_tick_value_profit: float
+    trade_tick_value_loss: float
+    trade_tick_size: float
+    trade_contract_size: float
+    trade_accrued_interest: float
+    trade_face_value: float
+    trade_liquidity_rate: float
+    volume_min: float
+    volume_max: float
+    volume_step: float
+    volume_limit: float
+    swap_long: float
+    swap_short: float
+    margin_initial: float
+    margin_maintenance: float
+    session_volume: float
+    session_turnover: float
+    session_interest: float
+    session_buy_orders_volume: float
+    session_sell_orders_volume: float
+    session_open: float
+    session_close: float
+    session_aw: float
+    session_price_settlement: float
+    session_price_limit_min: float
+    session_price_limit_max: float
+    margin_hedged: float
+    price_change: float
+    price_volatility: float
+    price_theoretical: float
+    price_greeks_delta: float
+    price_greeks_theta: float
+    price_greeks_gamma: float
+    price_greeks_vega: float
+    price_greeks_rho: float
+    price_greeks_omega: float
+    price_sensitivity: float
+    basis: str
+    category: str
+    currency_base: str
+    currency_profit: str
+    currency_margin: str
+    bank: str
+    description: str
+    exchange: str
+    formula: str
+    isin: str
+    name: str
+    page: str
+    path: str
+
+
+class ArrayType:
+    """A row layout of the arrays that the `copy_*` functions return: packed, little endian.
+
+    Attributes:
+        name: What the wire calls it.
+        fields: NumPy's description of the row, field by field.
+        itemsize: Bytes in a row (60 for both).
+    """
+
+    def __init__(self, name: str, fields: list[tuple[str, str]], itemsize: int) -> None:
+        self.name = name
+        self.fields = fields
+        self.itemsize = itemsize
+
+    @property
+    def dtype(self) -> "np.dtype[np.void]":
+        """The NumPy dtype; NumPy is imported here, when an array is needed, and not before."""
+        import numpy
+
+        return numpy.dtype(self.fields)
+
+
+RATES = ArrayType(
+    "rates",
+    [
+        ("time", "<i8"),
+        ("open", "<f8"),
+        ("high", "<f8"),
+        ("low", "<f8"),
+        ("close", "<f8"),
+        ("tick_volume", "<u8"),
+        ("spread", "<i4"),
+        ("real_volume", "<u8"),
+    ],
+    60,
+)
+TICKS = ArrayType(
+    "ticks",
+    [
+        ("time", "<i8"),
+        ("bid", "<f8"),
+        ("ask", "<f8"),
+        ("last", "<f8"),
+        ("volume", "<u8"),
+        ("time_msc", "<i8"),
+        ("flags", "<u4"),
+        ("volume_real", "<f8"),
+    ],
+    60,
+)
+ARRAYS = {array.name: array for array in (RATES, TICKS)}
+
+if TYPE_CHECKING:
+    RatesArray: TypeAlias = NDArray[np.void]
+    """Bars, ascending in time: a read-only one-dimensional array of `RATES.dtype`."""
+    TicksArray: TypeAlias = NDArray[np.void]
+    """Ticks, ascending in time: a read-only one-dimensional array of `TICKS.dtype`."""
+else:  # `operation` reads result shapes from annotations; these names must stand for them without NumPy
+
+    class RatesArray:
+        array = RATES
+
+    class TicksArray:
+        array = TICKS

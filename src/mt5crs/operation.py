@@ -1,0 +1,174 @@
+"""What an operation is: a typed row of the API table that clients call and the gateway dispatches."""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from types import GenericAlias, NoneType, UnionType
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
+
+from mt5crs.arguments import Bound, Signature
+from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Kind(str, Enum):
+    """What an operation may change; permissions, retries and signatures are decided by it."""
+
+    READ = "read"
+    """Changes nothing; asked again when an answer is lost."""
+    WATCH = "watch"
+    """Changes what the terminal watches for this caller; doing it twice is doing it once."""
+    SESSION = "session"
+    """Opens, checks or ends the caller's session; the terminal stays as it is for all others."""
+    TRADE = "trade"
+    """Reaches the broker: sent once, never again."""
+    ADMIN = "admin"
+    """Changes the terminal for everybody."""
+
+
+class Error(NamedTuple):
+    """What `last_error()` returns."""
+
+    code: int
+    text: str
+
+
+class Result(NamedTuple):
+    """What a terminal answers: the value and, in the same breath, its `last_error()`."""
+
+    value: Any
+    error: tuple[int, str]
+
+
+class Answer(NamedTuple, Generic[R]):
+    """A result together with the error of the same call."""
+
+    value: R
+    last_error: tuple[int, str]
+
+
+class Caller(Protocol):
+    """Whoever carries operations out and waits for them."""
+
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> R:
+        """Carry out one operation."""
+        ...
+
+
+class AsyncCaller(Protocol):
+    """Whoever carries operations out while its caller awaits them."""
+
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Awaitable[R]:
+        """Carry out one operation."""
+        ...
+
+
+class AnswerCaller(Protocol):
+    """As `AsyncCaller`, with the error beside each value."""
+
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Awaitable[Answer[R]]:
+        """Carry out one operation."""
+        ...
+
+
+class Operation(Generic[P, R]):
+    """One row of the table: a descriptor that keeps the row's signature on every kind of caller.
+
+    Attributes:
+        name: The official function's name, also on the wire.
+        kind: What it may change.
+        signature: How it takes its arguments.
+        failure: What it returns when the terminal fails it or cannot be reached.
+        misuse: What it returns for wrong arguments.
+        array: The row layout of its result where that is an array.
+    """
+
+    def __init__(
+        self,
+        declared: Callable[Concatenate[Any, P], R],
+        kind: Kind,
+        signature: Signature,
+        failure: bool | None,
+        misuse: bool | None,
+    ) -> None:
+        self.name = declared.__name__
+        self.kind = kind
+        self.signature = signature
+        self.failure = failure
+        self.misuse = misuse
+        self.__doc__ = declared.__doc__
+        self.__wrapped__ = declared
+        result = _without_none(declared.__annotations__["return"])
+        self.array: ArrayType | None = getattr(result, "array", None)
+        self._revive = _reviver(result)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Operation[P, R]": ...
+    @overload
+    def __get__(self, instance: Caller, owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, instance: AsyncCaller, owner: type) -> Callable[P, Awaitable[R]]: ...
+    @overload
+    def __get__(self, instance: AnswerCaller, owner: type) -> Callable[P, Awaitable[Answer[R]]]: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        call = instance.call
+
+        def bound(*args: Any, **kwargs: Any) -> Any:
+            return call(self, args, kwargs)
+
+        return bound
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name} ({self.kind.value})>"
+
+    def revive(self, value: Any) -> Any:
+        """Return the result that a plain wire value stands for: lists become structures."""
+        return value if value is None or self._revive is None else self._revive(value)
+
+
+def _without_none(annotation: Any) -> Any:
+    if isinstance(annotation, UnionType):
+        (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
+    return annotation
+
+
+def _with_request(kind: type[Record]) -> Callable[[Any], Any]:
+    def revive(values: Any) -> Record:
+        return kind([*values[:-1], TradeRequest(values[-1])])
+
+    return revive
+
+
+def _reviver(annotation: Any) -> Callable[[Any], Any] | None:
+    """Return what turns a plain wire value into the annotated result; None where it is one already."""
+    if annotation in (OrderSendResult, OrderCheckResult):
+        return _with_request(annotation)
+    if isinstance(annotation, GenericAlias):
+        item = get_args(annotation)[0]
+        if isinstance(item, type) and issubclass(item, Record):
+            return lambda rows: tuple([item(row) for row in rows])
+        return tuple
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return annotation
+    return None
+
+
+def operation(
+    kind: Kind, signature: Signature, *, failure: bool | None = None, misuse: bool | None = None
+) -> Callable[[Callable[Concatenate[Any, P], R]], Operation[P, R]]:
+    """Declare a row of the API table.
+
+    Args:
+        kind: What the operation may change.
+        signature: How the official function takes its arguments.
+        failure: What the official function returns when the terminal fails it.
+        misuse: What it returns for wrong arguments.
+    """
+
+    def declare(declared: Callable[Concatenate[Any, P], R]) -> Operation[P, R]:
+        return Operation(declared, kind, signature, failure, misuse)
+
+    return declare

@@ -1,0 +1,1 @@
+"""What executes: the official terminal or the simulated one, behind one port."""
