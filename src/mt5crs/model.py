@@ -29,7 +29,7 @@ class Record(tuple[Any, ...]):
 
     def __init_subclass__(cls) -> None:
         names = tuple(cls.__annotations__)
-        cls.__match_args__ = names  # type: ignore[misc]  # mypy treats the name as a class body constant
+        setattr(cls, "__match_args__", names)  # noqa: B010 - mypy takes the name for a constant
         cls.n_fields = cls.n_sequence_fields = len(names)
         for position, name in enumerate(names):
             setattr(cls, name, property(itemgetter(position)))
