@@ -134,7 +134,9 @@ def _first(setting: _Setting, places: tuple[tuple[object, _Place], ...]) -> tupl
         try:
             return setting.convert(text, place), place.source
         except ValueError as wrong:
-            raise SettingError(f"{setting.variable} is {value!r} (from {place.source}): {wrong}") from None
+            raise SettingError(
+                f"{setting.variable} is {value!r:.80} (from {place.source}): {wrong}"
+            ) from None
     return setting.default, "the default"
 
 
@@ -142,16 +144,13 @@ def _first(setting: _Setting, places: tuple[tuple[object, _Place], ...]) -> tupl
 
 
 def _host(text: str, _place: _Place) -> str:
-    labels = text.split(".")
-    if labels[-1] in {"x", "X"} and all(label.isdigit() or label in {"x", "X"} for label in labels):
+    if re.fullmatch(r"(?:[0-9]+\.|[xX]\.)+[xX]", text):
         raise ValueError("that is a placeholder, put in the address of the GTW node")
-    if text.replace(".", "").isdigit():
-        fits = len(labels) == 4 and all(label.isdigit() and int(label) < 256 for label in labels)
-    else:
-        name = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
-        ipv6 = r"(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]+)?"
-        fits = re.fullmatch(f"{name}|{ipv6}", text) is not None
-    if not fits:
+    byte = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+    ipv4 = rf"{byte}(?:\.{byte}){{3}}"
+    ipv6 = r"(?=.*:.*:)[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]+)?"
+    name = r"(?![0-9.]*$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?"
+    if not re.fullmatch(f"{ipv4}|{ipv6}|{name}", text):
         raise ValueError("a host is a name or an address alone, such as 127.0.0.1, without scheme and port")
     return text
 
