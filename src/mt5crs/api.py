@@ -186,9 +186,7 @@ class Terminal:
         ...
 
     @operation(Kind.READ, Positional(symbol, time, integer, integer))
-    def copy_ticks_from(
-        self, symbol: str, date_from: Time, count: int, flags: int, /
-    ) -> TicksArray | None:
+    def copy_ticks_from(self, symbol: str, date_from: Time, count: int, flags: int, /) -> TicksArray | None:
         """Return the first `count` ticks at or after `date_from`; `flags` is a COPY_TICKS_* value."""
         ...
 

@@ -14,7 +14,7 @@ time of this process, an aware one is converted, and both become whole epoch sec
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from operator import index
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from mt5crs.constants import RES_E_INVALID_PARAMS
 
@@ -229,8 +229,8 @@ class Keywords:
 class History:
     """`history_orders_get` and `history_deals_get`: two dates and a group, or a ticket, or a position."""
 
-    _BY_DATE: dict[str, Check] = {"group": _is_text(1997)}
-    _BY_ID: dict[str, Check] = {"ticket": _is_unsigned, "position": _is_unsigned}
+    _BY_DATE: ClassVar[dict[str, Check]] = {"group": _is_text(1997)}
+    _BY_ID: ClassVar[dict[str, Check]] = {"ticket": _is_unsigned, "position": _is_unsigned}
     _NAMES = ("date_from", "date_to", "group", "ticket", "position")
 
     def bind(self, name: str, args: Bound, kwargs: dict[str, Any]) -> Bound:
@@ -255,7 +255,7 @@ class Request:
     """`order_check` and `order_send`: one dict, or its fields as keywords."""
 
     # In the order in which the official package checks them: the first bad field wins.
-    FIELDS: dict[str, Check] = {
+    FIELDS: ClassVar[dict[str, Check]] = {
         "action": _is_integer,
         "magic": _is_unsigned,
         "order": _is_unsigned,
@@ -281,12 +281,17 @@ class Request:
             raise ArgumentError(UNNAMED_NOT_ALLOWED)
         if len(args) > 1:
             raise ArgumentError(INVALID_NUMBER)
-        request = args[0] if args else kwargs
+        request: Any = args[0] if args else kwargs
         if not isinstance(request, dict):
             raise ArgumentError(INVALID_ARGUMENTS)
         values = _checked(request, self.FIELDS)
-        return [{field: _plain(value) for field, value in zip(self.FIELDS, values, strict=True)
-                 if field in request}]
+        return [
+            {
+                field: _plain(value)
+                for field, value in zip(self.FIELDS, values, strict=True)
+                if field in request
+            }
+        ]
 
     def unpack(self, wire: Bound) -> Call:
         """See `Signature.unpack`."""

@@ -5,7 +5,6 @@ The values are facts about the package (wheel 5.0.6231); the comments name MQL5'
 
 from typing import Final
 
-
 # timeframes
 TIMEFRAME_M1: Final = 1
 TIMEFRAME_M2: Final = 2

@@ -28,6 +28,7 @@ class Record(tuple[Any, ...]):
     __match_args__ = ()
 
     def __init_subclass__(cls) -> None:
+        """Name the fields of a structure: its annotations, in order."""
         names = tuple(cls.__annotations__)
         setattr(cls, "__match_args__", names)  # noqa: B010 - mypy takes the name for a constant
         cls.n_fields = cls.n_sequence_fields = len(names)
@@ -37,7 +38,9 @@ class Record(tuple[Any, ...]):
     def __new__(cls, values: Iterable[Any]) -> "Self":
         record = super().__new__(cls, values)
         if len(record) != cls.n_fields:
-            raise TypeError(f"{cls.__name__}() takes a {cls.n_fields}-sequence ({len(record)}-sequence given)")
+            raise TypeError(
+                f"{cls.__name__}() takes a {cls.n_fields}-sequence ({len(record)}-sequence given)"
+            )
         return record
 
     def __repr__(self) -> str:
@@ -442,7 +445,11 @@ if TYPE_CHECKING:
 else:  # `operation` reads result shapes from annotations; these names must stand for them without NumPy
 
     class RatesArray:
+        """Stands for the alias of this name at run time."""
+
         array = RATES
 
     class TicksArray:
+        """Stands for the alias of this name at run time."""
+
         array = TICKS

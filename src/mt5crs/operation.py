@@ -124,6 +124,17 @@ class Operation(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<operation {self.name} ({self.kind.value})>"
 
+    def accept(self, wire: Bound) -> Bound:
+        """Return wire arguments that came from outside, checked as the caller's own were.
+
+        Raises:
+            ArgumentError: They are wrong in a way that the official function answers.
+            TypeError: They are wrong in a way that it raises.
+            SystemError: They are wrong in a way that it raises.
+        """
+        args, kwargs = self.signature.unpack(wire)
+        return self.signature.bind(self.name, args, kwargs)
+
     def revive(self, value: Any) -> Any:
         """Return the result that a plain wire value stands for: lists become structures."""
         return value if value is None or self._revive is None else self._revive(value)

@@ -1,0 +1,1 @@
+"""The clients: blocking and asyncio, thin drivers of one session."""

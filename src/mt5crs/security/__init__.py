@@ -1,0 +1,1 @@
+"""Who may do what; nothing here does I/O except with key files."""

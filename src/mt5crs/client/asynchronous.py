@@ -1,0 +1,265 @@
+"""The asyncio client."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from mt5crs.api import Terminal
+from mt5crs.arguments import Bound
+from mt5crs.client.core import Core, Immediate, Ping, last_error_of
+from mt5crs.client.link import connect, fill, flush
+from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
+from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.operation import Answer, Operation, P, R
+from mt5crs.wire.messages import Welcome
+from mt5crs.wire.session import SUCCESS, Done, Fill, Session
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+POLL = 0.1
+"""Seconds between two looks at what time means for the requests under way."""
+
+_now = time.monotonic
+
+
+class _Link:
+    """The one connection of a client, driven by its event loop."""
+
+    def __init__(
+        self, core: Core, context: "zmq.Context[zmq.Socket[bytes]]", loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.loop = loop
+        self._session = core.session()
+        self._socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
+        self._waiters: dict[int, asyncio.Future[Done]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._fd = self._socket.fileno()
+        loop.add_reader(self._fd, self._drain)
+
+    async def exchange(self, ask: Callable[[Session], int]) -> Done:
+        """Ask and return what becomes of it."""
+        id_ = ask(self._session)
+        waiter: asyncio.Future[Done] = self.loop.create_future()
+        self._waiters[id_] = waiter
+        self._push()
+        if self._timer is None:
+            self._timer = self.loop.call_later(POLL, self._tick)
+        try:
+            return await waiter
+        finally:
+            if self._waiters.pop(id_, None) is not None:  # cancelled
+                self._session.forget(id_)
+                self._push()
+
+    def _push(self) -> None:
+        try:
+            flush(self._socket, self._session, zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # the timer tries again
+        # Sending may have swallowed the descriptor's news of a message that came meanwhile.
+        if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self.loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        """Take all messages that have come."""
+        socket, session = self._socket, self._session
+        try:
+            while not socket.closed:
+                event = session.receive(socket.recv(zmq.NOBLOCK), _now())
+                if type(event) is Fill:
+                    event = session.filled(event, fill(socket, event.buffer))
+                if type(event) is Done:
+                    self._settle(event)
+                elif event is None:
+                    self._settle_all(session.tick(_now()))
+        except zmq.Again:
+            pass
+        except BridgeError as error:
+            self._fail(error)
+            return
+        if session.outbox:
+            self._push()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._settle_all(self._session.tick(_now()))
+        self._push()
+        if self._waiters:
+            self._timer = self.loop.call_later(POLL, self._tick)
+
+    def _settle_all(self, done: list[Done]) -> None:
+        for each in done:
+            self._settle(each)
+
+    def _settle(self, done: Done) -> None:
+        waiter = self._waiters.pop(done.id, None)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(done)
+
+    def _fail(self, error: BridgeError) -> None:
+        """The gateway does not speak our protocol: everybody who waits must know."""
+        for waiter in self._waiters.values():
+            if not waiter.done():
+                waiter.set_exception(error)
+        self._waiters.clear()
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can be used no more."""
+        return self._socket.closed or self.loop.is_closed()
+
+    def close(self) -> None:
+        """Close the socket; whoever still waits is told."""
+        if self._socket.closed:
+            return
+        if not self.loop.is_closed():
+            self.loop.remove_reader(self._fd)
+            if self._timer is not None:
+                self._timer.cancel()
+            for waiter in self._waiters.values():
+                if not waiter.done():
+                    waiter.set_exception(Unreachable("the client was closed while the answer was awaited"))
+        self._waiters.clear()
+        self._socket.close()
+
+
+class AsyncClient(Terminal):
+    """A MetaTrader 5 terminal on the other side of a gateway; each call is awaited.
+
+    As `Client`, for asyncio: one connection, any number of calls under way. The error of a call is on
+    its result, `(await client.answers.symbol_info("X")).last_error`; `client.last_error()` is that of
+    the running task's latest call.
+
+    Args:
+        host: The gateway's host; `MT5_HOST` without it.
+        port: The gateway's command port; `MT5_PORT` without it.
+        timeout: Seconds that an answer may take; `MT5_TIMEOUT` without it.
+        keys: The client's key file; `MT5_KEYS` without it.
+
+    Attributes:
+        answers: The same operations, each with an `Answer`: the value and its error.
+
+    Raises:
+        SettingError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        timeout: float | None = None,
+        keys: str | Path | None = None,
+    ) -> None:
+        self._core = Core({"host": host, "port": port, "timeout": timeout, "keys": keys})
+        self._timeout = self._core.settings.timeout
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._link: _Link | None = None
+        self._error: ContextVar[tuple[int, str]] = ContextVar("last_error", default=SUCCESS)
+        self.answers = Answers(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._core.where}>"
+
+    # ---- operations ----
+
+    async def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> R:
+        """Carry out one operation of the table; its methods are the usual way to call it.
+
+        Raises:
+            BridgeError: There is no answer; its class says what is known of the outcome.
+        """
+        value, _ = await self.answer(op, args, kwargs)
+        return value  # type: ignore[no-any-return]
+
+    async def answer(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Answer[Any]:
+        """Carry out one operation; return its value and its error."""
+        prepared = self._core.prepare(op, args, kwargs)
+        if type(prepared) is Immediate:
+            self._error.set(prepared.error)
+            return Answer(*prepared)
+        key = self._core.key_for(op)
+        done = await self._exchange(lambda session: session.ask(op, prepared, _now(), self._timeout, key))
+        self._error.set(done.error)
+        return Answer(self._core.settle(op, prepared, done), done.error)
+
+    def last_error(self) -> tuple[int, str]:
+        """Return the error of this task's latest call, `(1, 'Success')` where it had none; no trip."""
+        return self._error.get()
+
+    async def ping(self, timeout: float | None = None) -> Ping:
+        """Ask the gateway how it is, and measure the round trip; see `Client.ping`."""
+        start = time.perf_counter()
+        done = await self._exchange(lambda session: session.ping(_now(), timeout or self._timeout))
+        return Ping(time.perf_counter() - start, done.value)
+
+    async def welcome(self) -> Welcome:
+        """Return how the gateway introduces itself; see `Client.welcome`."""
+        done = await self._exchange(lambda session: session.greet(_now(), self._timeout))
+        welcome: Welcome = done.value
+        return welcome
+
+    async def ticks(self, *symbols: str) -> AsyncIterator[TickBatch | Gap]:
+        """Yield the ticks of some symbols as they come; see `Client.ticks`."""
+        welcome = await self.welcome()
+        async for event in follow_ticks_async(
+            self._context, self._core.settings, welcome.stream_port, symbols
+        ):
+            yield event
+
+    # ---- connection ----
+
+    async def _exchange(self, ask: Callable[[Session], int]) -> Done:
+        done = await self._connected().exchange(ask)
+        if done.failure is not None:
+            self._error.set(last_error_of(done.failure))
+            raise done.failure
+        return done
+
+    def _connected(self) -> _Link:
+        loop = asyncio.get_running_loop()
+        link = self._link
+        if link is None or link.loop is not loop or link.closed:
+            if self._context.closed:
+                raise Unreachable("this client is closed", hint="make a new AsyncClient")
+            if link is not None:
+                link.close()
+            link = self._link = _Link(self._core, self._context, loop)
+        return link
+
+    async def close(self) -> None:
+        """Close the connection. Can be called again."""
+        if self._link is not None:
+            self._link.close()
+        self._context.term()
+
+    async def __aenter__(self) -> "Self":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        await self.close()
+
+
+class Answers(Terminal):
+    """The operations of an `AsyncClient`, each with the error of its own call beside its value."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Answer[R]:
+        """Carry out one operation of the table; return its value and its error."""
+        return await self._client.answer(op, args, kwargs)

@@ -1,0 +1,248 @@
+"""The blocking client."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import zmq
+
+from mt5crs.api import Terminal
+from mt5crs.arguments import Bound
+from mt5crs.client.core import Core, Immediate, Ping, last_error_of
+from mt5crs.client.link import connect, fill, flush
+from mt5crs.errors import Refused, Unreachable
+from mt5crs.operation import Operation, P, R
+from mt5crs.wire.messages import Welcome
+from mt5crs.wire.session import SUCCESS, Done, Fill, Session
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from mt5crs.client.streams import Gap, TickBatch
+
+POLL_MS = 100
+"""How long a socket waits before the session is asked what time means for it."""
+
+_now = time.monotonic
+
+
+class _Link:
+    """A connection that one thread at a time uses, for one request at a time."""
+
+    def __init__(self, core: Core, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        self.session = core.session()
+        self.socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
+        self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
+
+    def wait(self, id_: int) -> Done:
+        """Send what is on the outbox and return what becomes of one request."""
+        socket, session = self.socket, self.session
+        while True:
+            try:
+                flush(socket, session)
+                event = session.receive(socket.recv(), _now())
+            except zmq.Again:
+                event = None
+            if type(event) is Fill:
+                event = session.filled(event, fill(socket, event.buffer))
+            if type(event) is Done and event.id == id_:
+                return event
+            for done in session.tick(_now()):
+                if done.id == id_:
+                    return done
+
+
+class Client(Terminal):
+    """A MetaTrader 5 terminal on the other side of a gateway; each call waits for its answer.
+
+    The methods are those of the official package, with its results and failure values; what the official
+    package cannot say (a gateway that does not answer) is raised as a `BridgeError`. Safe to use from
+    several threads: each call in progress has a connection of its own, so that a long download never
+    holds up an order; a program of one thread has one connection. After a failure the client reconnects
+    by itself.
+
+    Args:
+        host: The gateway's host; `MT5_HOST` without it.
+        port: The gateway's command port; `MT5_PORT` without it.
+        timeout: Seconds that an answer may take; `MT5_TIMEOUT` without it.
+        keys: The client's key file; `MT5_KEYS` without it.
+
+    Raises:
+        SettingError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        timeout: float | None = None,
+        keys: str | Path | None = None,
+    ) -> None:
+        self._core = Core({"host": host, "port": port, "timeout": timeout, "keys": keys})
+        self._timeout = self._core.settings.timeout
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self.start_afresh()
+        _clients.add(self)
+
+    def start_afresh(self) -> None:
+        """Forget the connections without closing them: in a forked child they are the parent's."""
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._idle: list[_Link] = []
+        self._links = 0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._core.where}>"
+
+    # ---- operations ----
+
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> R:
+        """Carry out one operation of the table; its methods are the usual way to call it.
+
+        Raises:
+            BridgeError: There is no answer; its class says what is known of the outcome.
+        """
+        prepared = self._core.prepare(op, args, kwargs)
+        if type(prepared) is Immediate:
+            self._local.error = prepared.error
+            return prepared.value  # type: ignore[no-any-return]
+        done = self._exchange(
+            lambda session: session.ask(op, prepared, _now(), self._timeout, self._core.key_for(op))
+        )
+        self._local.error = done.error
+        return self._core.settle(op, prepared, done)  # type: ignore[no-any-return]
+
+    def last_error(self) -> tuple[int, str]:
+        """Return the error of this thread's latest call, `(1, 'Success')` where it had none; no trip."""
+        error: tuple[int, str] = getattr(self._local, "error", SUCCESS)
+        return error
+
+    def ping(self, timeout: float | None = None) -> Ping:
+        """Ask the gateway how it is, and measure the round trip.
+
+        Args:
+            timeout: Seconds that the answer may take.
+
+        Raises:
+            ConnectionTimeout: No answer came.
+        """
+        start = time.perf_counter()
+        done = self._exchange(lambda session: session.ping(_now(), timeout or self._timeout))
+        return Ping(time.perf_counter() - start, done.value)
+
+    def welcome(self) -> Welcome:
+        """Return how the gateway introduces itself.
+
+        Raises:
+            ConnectionTimeout: No answer came.
+        """
+        done = self._exchange(lambda session: session.greet(_now(), self._timeout))
+        welcome: Welcome = done.value
+        return welcome
+
+    def ticks(self, *symbols: str) -> "Iterator[TickBatch | Gap]":
+        """Yield the ticks of some symbols as they come, in batches.
+
+        Args:
+            symbols: Names of symbols.
+
+        Raises:
+            ConnectionTimeout: The gateway has gone silent.
+        """
+        from mt5crs.client.streams import follow_ticks
+
+        return follow_ticks(self._context, self._core.settings, self.welcome().stream_port, symbols)
+
+    # ---- connections ----
+
+    def _exchange(self, ask: Callable[[Session], int]) -> Done:
+        link = self._take()
+        try:
+            done = link.wait(ask(link.session))
+        except BaseException:
+            self._drop(link)
+            raise
+        failure = done.failure
+        if failure is None:
+            self._give_back(link)
+            return done
+        self._local.error = last_error_of(failure)
+        if isinstance(failure, Refused):
+            self._give_back(link)
+        else:  # whatever it may still hold must not reach the gateway later
+            self._drop(link)
+        raise failure
+
+    def _take(self) -> _Link:
+        try:
+            return self._idle.pop()  # atomic; the latest used first, so that a single thread keeps to one
+        except IndexError:
+            pass
+        with self._lock:
+            if self._closed:
+                raise Unreachable("this client is closed", hint="make a new Client")
+            self._links += 1
+        try:
+            return _Link(self._core, self._context)
+        except BaseException:
+            self._gone()
+            raise
+
+    def _give_back(self, link: _Link) -> None:
+        self._idle.append(link)
+        if self._closed:
+            self.close()
+
+    def _drop(self, link: _Link) -> None:
+        link.socket.close()
+        self._gone()
+
+    def _gone(self) -> None:
+        with self._lock:
+            self._links -= 1
+            if self._closed and not self._links:
+                self._context.term()
+
+    def close(self) -> None:
+        """Close the connections; calls in progress in other threads end first. Can be called again."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+            if first and not self._links:
+                self._context.term()
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                return
+            self._drop(link)
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+
+_clients: "WeakSet[Client]" = WeakSet()
+
+
+def _after_fork() -> None:
+    for client in _clients:
+        client.start_afresh()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)

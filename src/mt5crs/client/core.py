@@ -1,0 +1,115 @@
+"""What both clients have in common: settings, a name, the session's end, what is watched."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mt5crs._version import __version__
+from mt5crs.arguments import ArgumentError, Bound
+from mt5crs.constants import RES_E_INTERNAL_FAIL, RES_E_INTERNAL_FAIL_CONNECT, RES_E_INTERNAL_FAIL_TIMEOUT
+from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.operation import Kind, Operation
+from mt5crs.settings import Settings
+from mt5crs.wire.messages import Pong
+from mt5crs.wire.session import SUCCESS, Done, Session
+
+NO_CONNECTION = (RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
+
+# What a successful WATCH operation adds to, or takes from, the things this client watches.
+_WATCHED = {"symbol_select": "symbol", "market_book_add": "book", "market_book_release": "book"}
+
+
+def last_error_of(failure: BridgeError) -> tuple[int, str]:
+    """Return what `last_error()` says after a failure of the bridge: the official package's nearest error."""
+    if isinstance(failure, TimeoutError):
+        return RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout"
+    return NO_CONNECTION if isinstance(failure, Unreachable) else (RES_E_INTERNAL_FAIL, "IPC call failed")
+
+
+class Ping(NamedTuple):
+    """An answered ping.
+
+    Attributes:
+        seconds: The round trip.
+        pong: What the gateway said of itself.
+    """
+
+    seconds: float
+    pong: Pong
+
+
+class Immediate(NamedTuple):
+    """An answer that needs no trip."""
+
+    value: Any
+    error: tuple[int, str]
+
+
+class Core:
+    """A client's state that does not depend on how it waits.
+
+    Args:
+        flags: Settings given by the caller, by their field names in `Settings`.
+
+    Attributes:
+        settings: Where the gateway is, and how long to wait for it.
+        name: The client's name for itself, the same on all its connections.
+        watches: What it watches, for the gateway to establish again after a restart.
+    """
+
+    def __init__(self, flags: Mapping[str, object]) -> None:
+        self.settings = Settings.read(flags)
+        self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self.watches: set[tuple[str, str]] = set()
+        self._open = True
+
+    @property
+    def where(self) -> str:
+        """The gateway's address, for people."""
+        return f"{self.settings.host}:{self.settings.port}"
+
+    def session(self) -> Session:
+        """Return the session of a new connection."""
+        return Session(
+            client=self.name, software=f"mt5crs/{__version__}", where=self.where, watches=self.watches
+        )
+
+    def key_for(self, op: Operation[..., Any]) -> str:
+        """Return the idempotency key of a request: a fresh one for a trade, none for the rest."""
+        return os.urandom(16).hex() if op.kind is Kind.TRADE else ""
+
+    def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Bound | Immediate:
+        """Return the wire arguments of a call, or its answer where it needs no trip.
+
+        As in the official package the arguments are checked first, then the session.
+
+        Raises:
+            TypeError: As the official function does.
+            SystemError: As the official function does.
+        """
+        try:
+            wire = op.signature.bind(op.name, args, kwargs)
+        except ArgumentError as error:
+            return Immediate(op.misuse, error.error)
+        if self._open or op.name == "initialize":
+            return wire
+        return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_CONNECTION)
+
+    def settle(self, op: Operation[..., Any], wire: Bound, done: Done) -> Any:
+        """Return the value of an answer, and remember what it means for the calls to come."""
+        if op.kind is Kind.WATCH or op.kind is Kind.SESSION:
+            self._remember(op, wire, done.value)
+        return done.value
+
+    def _remember(self, op: Operation[..., Any], wire: Bound, value: Any) -> None:
+        if op.kind is Kind.WATCH and value:
+            watched = (_WATCHED[op.name], wire[0])
+            if op.name == "market_book_add" or (op.name == "symbol_select" and wire[1]):
+                self.watches.add(watched)
+            else:
+                self.watches.discard(watched)
+        elif op.name == "initialize":
+            self._open = bool(value)
+        elif op.name == "shutdown":
+            self.watches.clear()
+            self._open = False

@@ -1,0 +1,98 @@
+"""One ZeroMQ connection to a gateway: what both drivers do with a socket."""
+
+import zmq
+
+from mt5crs.errors import ProtocolError, SettingError
+from mt5crs.settings import Settings
+from mt5crs.wire.session import Session
+
+RECONNECT_MS = (50, 1000)
+"""First and longest pause between attempts to reconnect."""
+HEARTBEAT_MS = (1000, 3000)
+"""How often the transport asks for a sign of life, and how long it waits for one."""
+
+_RECV_INTO = hasattr(zmq.Socket, "recv_into")  # since pyzmq 26.4
+
+
+def endpoint(host: str, port: int) -> str:
+    """Return the ZeroMQ address of a host and port (an IPv6 address gets its brackets)."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def connect(
+    context: "zmq.Context[zmq.Socket[bytes]]", kind: int, settings: Settings, port: int
+) -> "zmq.Socket[bytes]":
+    """Return a socket that is connecting to the gateway, and reconnects by itself.
+
+    Args:
+        context: Where the socket belongs.
+        kind: `zmq.DEALER` or `zmq.SUB`.
+        settings: The gateway's host, and the client's keys where it has some.
+        port: The command port or the stream port.
+
+    Raises:
+        SettingError: The address or the keys cannot be used.
+    """
+    socket = context.socket(kind)
+    try:
+        _configure(socket, settings)
+        socket.connect(endpoint(settings.host, port))
+    except zmq.ZMQError as error:
+        socket.close()
+        raise SettingError(
+            f"{settings.host}:{port} is not an address to connect to: {error.strerror}",
+            hint="MT5_HOST is a name or address, MT5_PORT a port",
+        ) from error
+    except BaseException:
+        socket.close()
+        raise
+    return socket
+
+
+def _configure(socket: "zmq.Socket[bytes]", settings: Settings) -> None:
+    socket.linger = 0
+    # Never queue for a peer that is not there: what waited would be executed when it comes back.
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS[0])
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS[0])
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_MS[1])
+    socket.setsockopt(zmq.IPV6, int(":" in settings.host))
+    if settings.keys is not None:
+        from mt5crs.security.keys import ClientKeys
+
+        keys = ClientKeys.load(settings.keys)
+        socket.curve_publickey = keys.public
+        socket.curve_secretkey = keys.secret
+        socket.curve_serverkey = keys.gateway
+
+
+def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None:
+    """Send what is on the outbox.
+
+    Raises:
+        zmq.Again: There is no connection, or it takes no more for now; the rest stays on the outbox.
+    """
+    outbox = session.outbox
+    while outbox:
+        frame, pending = outbox[0]
+        socket.send(frame, flags)
+        outbox.popleft()
+        if pending is not None:
+            pending.sent = True
+
+
+def fill(socket: "zmq.Socket[bytes]", buffer: memoryview) -> int:
+    """Receive the frame of rows that follows its message into a buffer; return its size.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    if not socket.getsockopt(zmq.RCVMORE):
+        raise ProtocolError("the gateway announced rows and sent none")
+    if _RECV_INTO:
+        return int(socket.recv_into(buffer))
+    rows = memoryview(socket.recv(copy=False).buffer)
+    if len(rows) <= len(buffer):
+        buffer[: len(rows)] = rows
+    return len(rows)

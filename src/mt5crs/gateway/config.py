@@ -1,0 +1,62 @@
+"""A gateway's configuration: frozen, checked, and safe by default."""
+
+import ipaddress
+from pathlib import Path
+
+from msgspec import Struct
+
+from mt5crs.errors import SettingError
+
+
+class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a gateway listens, and for whom.
+
+    Attributes:
+        host: Address to bind, a numeric one or `localhost`.
+        port: Command port; 0 picks a free one.
+        stream_port: Stream port; 0 picks a free one.
+        keys: The gateway's folder of keys; without it there is no authentication.
+        insecure: Allow an address beyond this machine without keys.
+        ready_file: Written when the gateway listens, removed when it stops.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5555
+    stream_port: int = 5556
+    keys: Path | None = None
+    insecure: bool = False
+    ready_file: Path | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot work and what is not safe.
+
+        Raises:
+            SettingError: With the setting and what would be right.
+        """
+        for name, port in (("port", self.port), ("stream port", self.stream_port)):
+            if not 0 <= port <= 65535:
+                raise SettingError(f"{name} {port}", hint="a port is a number from 0 (any free one) to 65535")
+        if self.port == self.stream_port != 0:
+            raise SettingError(f"port and stream port are both {self.port}", hint="give them different ports")
+        if self.keys is None and not self.insecure and not self.is_loopback:
+            raise SettingError(
+                f"{self.host} can be reached from other machines, and there are no keys",
+                hint="make keys with `mt5crs keys init`, or bind 127.0.0.1, "
+                "or say --insecure if anybody in that network may trade",
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect.
+
+        Raises:
+            SettingError: The host is not an address to bind.
+        """
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError as error:
+            raise SettingError(
+                f"host {self.host!r}", hint="bind a numeric address such as 127.0.0.1 or 0.0.0.0"
+            ) from error

@@ -1,0 +1,286 @@
+"""From a frame to an answer, without a socket: what the gateway does with each message.
+
+One terminal, many connections. A connection is named by its routing id; the principal is who the transport
+authenticated, given anew with each frame.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from mt5crs._version import __version__
+from mt5crs.api import OPERATIONS
+from mt5crs.arguments import ArgumentError
+from mt5crs.constants import RES_E_FAIL
+from mt5crs.errors import (
+    BadArguments,
+    BridgeError,
+    Denied,
+    Expired,
+    GatewayFault,
+    StaleEpoch,
+    TooLarge,
+    UnknownOperation,
+    VersionMismatch,
+)
+from mt5crs.gateway.transfers import Frames, Transfer, Transfers
+from mt5crs.gateway.watches import Watches
+from mt5crs.operation import Kind, Operation, Result
+from mt5crs.security.policy import Principal
+from mt5crs.terminal.port import TerminalPort
+from mt5crs.wire.codec import encode, refusal, to_gateway
+from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
+from mt5crs.wire.messages import (
+    PROTOCOL,
+    REPLY_LIMIT,
+    REQUEST_LIMIT,
+    SPEAKS,
+    WINDOW,
+    Ask,
+    Cancel,
+    Credit,
+    Head,
+    Hello,
+    Ping,
+    Pong,
+    Reply,
+    Welcome,
+)
+
+log = logging.getLogger(__name__)
+
+PEERS = 4096
+"""Connections that are remembered; the one that was greeted first is forgotten first."""
+IDLE = 3600.0
+"""Seconds after which a silent connection is forgotten; its client greets again when it comes back."""
+NAME_LENGTH = 128
+WATCHES_PER_HELLO = 1024
+
+SUCCESS = (1, "Success")
+NOTHING: Frames = []
+
+
+class _Peer:
+    """A connection that was greeted."""
+
+    __slots__ = ("holder", "seen")
+
+    def __init__(self, holder: str, seen: float) -> None:
+        self.holder = holder
+        self.seen = seen
+
+
+class Dispatch:
+    """What the gateway does with frames.
+
+    Args:
+        terminal: The terminal that operations reach.
+        stream_port: Where streams are published, for greetings.
+        epoch: This gateway process; a random number without it.
+
+    Attributes:
+        transfers: Arrays on their way; the driver sends their chunks.
+        counters: How often what happened, by name.
+    """
+
+    def __init__(self, terminal: TerminalPort, *, stream_port: int = 0, epoch: int = 0) -> None:
+        self._terminal = terminal
+        self.stream_port = stream_port
+        self.epoch = epoch or int.from_bytes(os.urandom(6), "big") + 1
+        self.transfers = Transfers()
+        self.counters: Counter[str] = Counter()
+        self._peers: dict[bytes, _Peer] = {}  # in the order of their greetings
+        self._watches = Watches()
+
+    # ---- frames ----
+
+    def handle(self, peer: bytes, principal: Principal, frame: bytes, now: float) -> Frames:
+        """Take a frame; return the frames of the one message that answers it, none where nothing does.
+
+        Args:
+            peer: The connection's routing id.
+            principal: Who the transport authenticated.
+            frame: What came.
+            now: Seconds on the gateway's monotonic clock.
+        """
+        if frame == HELLO:
+            self.counters["hello"] += 1
+            return [OK_FROM_MT5]
+        id_ = 0
+        try:
+            if len(frame) > REQUEST_LIMIT:
+                raise TooLarge(
+                    f"a message of {len(frame)} bytes",
+                    hint=f"{REQUEST_LIMIT} bytes are the most for a request",
+                )
+            message = to_gateway(frame)
+            if type(message) is Ask:
+                id_ = message.id
+                return self._ask(peer, principal, message, now)
+            return self._HANDLERS[type(message)](self, peer, principal, message, now)
+        except BridgeError as error:
+            self.counters[error.code] += 1
+            return [encode(refusal(id_, error))]
+        except Exception:  # a defect of ours must cost its own request only
+            log.exception("defect while handling a message")
+            self.counters[GatewayFault.code] += 1
+            return [encode(refusal(id_, GatewayFault("the gateway failed while it held this request")))]
+
+    def forget(self, peer: bytes) -> None:
+        """Note that a connection is gone."""
+        self.transfers.drop_peer(peer)
+        gone = self._peers.pop(peer, None)
+        if gone is not None and all(other.holder != gone.holder for other in self._peers.values()):
+            self._end(gone.holder)
+
+    def sweep(self, now: float) -> None:
+        """Forget connections that have been silent for long."""
+        for peer in [peer for peer, known in self._peers.items() if now - known.seen > IDLE]:
+            self.forget(peer)
+
+    def state(self) -> dict[str, Any]:
+        """Return how the gateway is, for pongs and beats."""
+        return {
+            "software": f"mt5crs/{__version__}",
+            "terminal": self._terminal.name,
+            "counters": dict(self.counters),
+        }
+
+    # ---- messages ----
+
+    def _hello(self, peer: bytes, principal: Principal, message: Hello, now: float) -> Frames:
+        common = sorted(set(message.speaks) & set(SPEAKS))
+        if not common:
+            raise VersionMismatch(
+                f"{message.software} speaks protocol {message.speaks}, this gateway {list(SPEAKS)}",
+                hint="upgrade the client"
+                if max(message.speaks, default=0) < PROTOCOL
+                else "upgrade the gateway",
+            )
+        if len(message.client) > NAME_LENGTH or len(message.software) > NAME_LENGTH:
+            raise BadArguments(f"a client's name of more than {NAME_LENGTH} characters")
+        holder = f"{principal.name}/{message.client}"
+        if peer not in self._peers and len(self._peers) >= PEERS:
+            self.forget(next(iter(self._peers)))
+        self._peers[peer] = _Peer(holder, now)
+        for kind, symbol in message.watches[:WATCHES_PER_HELLO]:
+            self._watch_again(holder, kind, symbol)
+        self.counters["welcome"] += 1
+        welcome = Welcome(
+            common[-1],
+            f"mt5crs/{__version__}",
+            self.epoch,
+            int(now * 1000),
+            self._terminal.name,
+            self.stream_port,
+        )
+        return [encode(welcome)]
+
+    def _watch_again(self, holder: str, kind: str, symbol: str) -> None:
+        """Establish what a client watched before this process was started."""
+        name, args = ("symbol_select", [symbol, True]) if kind == "symbol" else ("market_book_add", [symbol])
+        try:
+            self._watch(OPERATIONS[name], OPERATIONS[name].accept(args), holder)
+        except ArgumentError:
+            self.counters["bad-watch"] += 1
+
+    def _ask(self, peer: bytes, principal: Principal, ask: Ask, now: float) -> Frames:
+        op = OPERATIONS.get(ask.op)
+        if op is None:
+            raise UnknownOperation(f"there is no operation {ask.op[:64]!r}", hint="see docs/protocol.md")
+        holder = principal.name
+        if ask.epoch:
+            known = self._peers.get(peer)
+            if ask.epoch != self.epoch or known is None:
+                raise StaleEpoch("this gateway process has not been greeted on this connection")
+            known.seen = now
+            holder = known.holder
+        if ask.deadline and now * 1000 > ask.deadline:
+            late = now * 1000 - ask.deadline
+            raise Expired(f"{op.name} came {late:.0f} ms after its deadline, and was not carried out")
+        if not principal.may(op.kind):
+            raise Denied(
+                f"{principal.name} is {principal.role.value} and may not {op.name}",
+                hint="ask the gateway's owner for a key with another role",
+            )
+        try:
+            wire = op.accept(ask.args)
+        except ArgumentError as error:
+            return [encode(Reply(ask.id, op.misuse, *error.error))]
+        except (TypeError, SystemError) as error:
+            raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
+        return self._answer(peer, ask, op, self._carry_out(op, wire, holder))
+
+    def _answer(self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result) -> Frames:
+        self.counters[op.kind.value] += 1
+        value, (code, text) = result
+        if op.array is None or value is None:
+            return [encode(Reply(ask.id, value, code, text))]
+        head = encode(Head(ask.id, op.array.name, len(value), code, text))
+        if not len(value):
+            return [head]
+        rows = value.view("u1").data
+        if ask.credit <= 0:
+            if len(rows) > REPLY_LIMIT:
+                raise TooLarge(
+                    f"{op.name}: {len(value)} rows are more than one message holds",
+                    hint="ask for a shorter range, or give credit for chunks (see docs/protocol.md)",
+                )
+            return [head, rows]
+        transfer = Transfer(peer, ask.id, rows, op.array.itemsize, min(ask.credit, WINDOW))
+        self.transfers.drop(peer, ask.id)
+        first = transfer.take()
+        self.transfers.add(transfer)
+        return [head, first]
+
+    def _ping(self, peer: bytes, principal: Principal, message: Ping, now: float) -> Frames:
+        pong = Pong(message.id, self.epoch, int(now * 1000), self.transfers.in_hand(peer), self.state())
+        return [encode(pong)]
+
+    def _credit(self, peer: bytes, principal: Principal, message: Credit, now: float) -> Frames:
+        self.transfers.grant(peer, message.id, min(message.chunks, WINDOW))
+        return NOTHING
+
+    def _cancel(self, peer: bytes, principal: Principal, message: Cancel, now: float) -> Frames:
+        self.transfers.drop(peer, message.id)
+        return NOTHING
+
+    _HANDLERS: ClassVar[dict[type, Callable[["Dispatch", bytes, Principal, Any, float], Frames]]] = {
+        Hello: _hello,
+        Ping: _ping,
+        Credit: _credit,
+        Cancel: _cancel,
+    }
+
+    # ---- operations ----
+
+    def _carry_out(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+        if op.kind is Kind.WATCH:
+            return self._watch(op, wire, holder)
+        if op.name == "shutdown":
+            return self._end(holder)
+        if op.name == "market_book_get" and not self._watches.holds(holder, ("book", wire[0])):
+            return Result(op.failure, (RES_E_FAIL, "Terminal: Call failed"))
+        return self._terminal.call(op, wire)
+
+    def _watch(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+        kind = "symbol" if op.name == "symbol_select" else "book"
+        watch = (kind, wire[0])
+        if op.name == "market_book_add" or (kind == "symbol" and wire[1]):
+            result = self._terminal.call(op, wire)
+            if result.value:
+                self._watches.hold(holder, watch)
+            return result
+        held = self._watches.holds(holder, watch)
+        if not self._watches.release(holder, watch) and held:
+            return Result(True, SUCCESS)  # others still watch it
+        return self._terminal.call(op, wire)
+
+    def _end(self, holder: str) -> Result:
+        """End a client's session: what only it watched is let go, the terminal goes on."""
+        for kind, symbol in list(self._watches.end(holder)):
+            if kind == "book":
+                self._terminal.call(OPERATIONS["market_book_release"], [symbol])
+        return Result(True, SUCCESS)

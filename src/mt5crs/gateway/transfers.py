@@ -1,0 +1,106 @@
+"""Arrays on their way to clients: sent in chunks, never further ahead than the client's credit."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from mt5crs.errors import Busy
+from mt5crs.wire.codec import encode
+from mt5crs.wire.messages import CHUNK, Chunk
+
+Frames = list[Any]
+"""The frames of one message: bytes, and for rows a memoryview."""
+
+PER_PEER = 4
+"""Arrays on their way to one connection at a time."""
+
+
+class Transfer:
+    """One array on its way: the rows that were not sent yet."""
+
+    __slots__ = ("credit", "id", "itemsize", "offset", "peer", "rows", "step")
+
+    def __init__(self, peer: bytes, id_: int, rows: memoryview, itemsize: int, credit: int) -> None:
+        self.peer = peer
+        self.id = id_
+        self.rows = rows
+        self.itemsize = itemsize
+        self.credit = credit
+        self.offset = 0
+        self.step = CHUNK // itemsize * itemsize
+
+    def take(self) -> memoryview:
+        """Return the next chunk's bytes."""
+        chunk = self.rows[self.offset : self.offset + self.step]
+        self.offset += len(chunk)
+        self.credit -= 1
+        return chunk
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rows were sent."""
+        return self.offset >= len(self.rows)
+
+
+class Transfers:
+    """All arrays on their way, served in turn."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[tuple[bytes, int], Transfer] = {}
+        self._ready: deque[Transfer] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def add(self, transfer: Transfer) -> None:
+        """Take an array of which the first chunk was sent; the credit may allow more.
+
+        Raises:
+            Busy: The connection has too many already.
+        """
+        if transfer.is_done:
+            return
+        if sum(peer == transfer.peer for peer, _ in self._by_key) >= PER_PEER:
+            raise Busy(f"{PER_PEER} arrays are on their way to this connection already")
+        self._by_key[transfer.peer, transfer.id] = transfer
+        if transfer.credit > 0:
+            self._ready.append(transfer)
+
+    def grant(self, peer: bytes, id_: int, chunks: int) -> None:
+        """Allow more chunks of an array; unknown ones are ignored, since they may just have ended."""
+        transfer = self._by_key.get((peer, id_))
+        if transfer is None or chunks <= 0:
+            return
+        if transfer.credit <= 0:
+            self._ready.append(transfer)
+        transfer.credit += chunks
+
+    def drop(self, peer: bytes, id_: int) -> None:
+        """Forget an array."""
+        transfer = self._by_key.pop((peer, id_), None)
+        if transfer is not None and transfer in self._ready:
+            self._ready.remove(transfer)
+
+    def drop_peer(self, peer: bytes) -> None:
+        """Forget all arrays of a connection."""
+        for id_ in self.in_hand(peer):
+            self.drop(peer, id_)
+
+    def in_hand(self, peer: bytes) -> list[int]:
+        """Return the ids of a connection's arrays."""
+        return [id_ for owner, id_ in self._by_key if owner == peer]
+
+    def chunks(self, most: int) -> Iterator[tuple[bytes, Frames]]:
+        """Yield up to `most` chunks to be sent now, one from each array in turn."""
+        for _ in range(most):
+            if not self._ready:
+                return
+            transfer = self._ready.popleft()
+            start = transfer.offset // transfer.itemsize
+            message = encode(Chunk(transfer.id, start))
+            rows = transfer.take()
+            if transfer.is_done:
+                del self._by_key[transfer.peer, transfer.id]
+            elif transfer.credit > 0:
+                self._ready.append(transfer)
+            yield transfer.peer, [message, rows]

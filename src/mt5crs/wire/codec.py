@@ -1,0 +1,77 @@
+"""Frames to messages and back; whatever the bytes, decoding raises `ProtocolError` or nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import MsgspecError
+from msgspec.msgpack import Decoder, Encoder
+
+from mt5crs.errors import BridgeError, ProtocolError, VersionMismatch
+from mt5crs.wire.messages import PROTOCOL, SPEAKS, Message, OnStream, Refusal, ToClient, ToGateway
+
+MAGIC = b"MT5"
+HEADER = MAGIC + bytes([PROTOCOL])
+"""Three letters and the version."""
+HEADER_LENGTH = len(HEADER)
+
+_encode = Encoder().encode
+
+# What msgspec lets through besides its own errors: nesting too deep, maps with unhashable keys,
+# timestamps out of range.
+_MALFORMED = (MsgspecError, RecursionError, TypeError, ValueError, OverflowError)
+
+
+def encode(message: Message) -> bytes:
+    """Return the frame of a message.
+
+    Raises:
+        TypeError: The message holds a value that msgpack cannot carry.
+        OverflowError: It holds an integer of more than 64 bits.
+    """
+    return HEADER + _encode(message)
+
+
+def _reader(messages: Any) -> Callable[[bytes], Any]:
+    decode = Decoder(messages).decode
+
+    def read(frame: bytes) -> Any:
+        if not frame.startswith(HEADER):
+            raise _not_a_frame(frame)
+        try:
+            return decode(frame[HEADER_LENGTH:])
+        except _MALFORMED as error:
+            raise _malformed(error) from error
+
+    return read
+
+
+to_gateway: Callable[[bytes], ToGateway] = _reader(ToGateway)
+"""Return the message of a frame sent to a gateway, or raise `ProtocolError`."""
+to_client: Callable[[bytes], ToClient] = _reader(ToClient)
+"""Return the message of a frame sent to a client, or raise `ProtocolError`."""
+on_stream: Callable[[bytes], OnStream] = _reader(OnStream)
+"""Return the message of a frame published on a stream, or raise `ProtocolError`."""
+
+
+def refusal(correlation: int, error: BridgeError) -> Refusal:
+    """Return the message that tells a client of an error."""
+    return Refusal(correlation, error.code, error.message, error.hint, error.certainty.value)
+
+
+def _not_a_frame(frame: bytes) -> ProtocolError:
+    if not frame.startswith(MAGIC) or len(frame) < HEADER_LENGTH:
+        return ProtocolError(
+            f"{len(frame)} bytes that do not start with {MAGIC.decode()} and a version",
+            hint="a peer that speaks another protocol is connected to this port; see docs/protocol.md",
+        )
+    theirs = frame[len(MAGIC)]
+    return VersionMismatch(
+        f"the peer speaks protocol {theirs}, this side speaks {', '.join(map(str, SPEAKS))}",
+        hint=f"upgrade {'this' if theirs > PROTOCOL else 'the other'} side of the bridge",
+    )
+
+
+def _malformed(error: Exception) -> ProtocolError:
+    return ProtocolError(
+        f"malformed message: {str(error) or type(error).__name__}", hint="see docs/protocol.md for its form"
+    )

@@ -1,0 +1,207 @@
+"""The messages, as msgpack arrays whose first element names the message.
+
+docs/protocol.md shows each with its bytes. A frame is `HEADER` followed by one message; arrays follow
+their message as a second frame of raw rows. Unknown messages, missing and surplus fields are refused.
+Correlation ids are chosen by the client and are unique on its connection.
+"""
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+PROTOCOL = 1
+SPEAKS = (1,)
+"""The protocol versions that this release understands, newest first."""
+
+REQUEST_LIMIT = 64 * 1024
+"""Bytes in one message to the gateway; what is larger is answered with `too-large`."""
+HARD_LIMIT = 1024 * 1024
+"""Bytes at which a gateway's socket drops the connection without reading further."""
+REPLY_LIMIT = 16 * 1024 * 1024
+"""Bytes of an array that a peer without credit (a REQ socket) is given, in one message."""
+CHUNK = 512 * 1024
+"""Bytes of an array in one message."""
+WINDOW = 8
+"""Chunks that a client lets the gateway send ahead."""
+
+
+class Message(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What all messages have in common."""
+
+
+# ---- to the gateway ---------------------------------------------------------------------------------
+
+
+class Hello(Message, tag="hello"):
+    """Introduce a connection; answered by `Welcome`.
+
+    Attributes:
+        client: The client's own name for itself, the same on all its connections.
+        software: Program and version, for the gateway's log.
+        speaks: Protocol versions that the client understands.
+        watches: What it watches (`symbol` or `book`, and the symbol): established again where needed.
+    """
+
+    client: str
+    software: str
+    speaks: list[int]
+    watches: list[tuple[str, str]] = []
+
+
+class Ask(Message, tag="ask"):
+    """Ask for one operation; answered by `Reply`, `Head` or `Refusal`.
+
+    Attributes:
+        id: Correlation id.
+        op: The operation's name.
+        args: Its arguments: a place for each parameter.
+        deadline: Milliseconds on the gateway's clock after which it is to be dropped; 0 for none.
+        epoch: The gateway process that `deadline` and the connection's `Hello` belong to; 0 for any.
+        key: Idempotency key of a trade.
+        credit: Chunks that may be sent ahead; 0 asks for an array in one message.
+    """
+
+    id: int
+    op: str
+    args: list[Any]
+    deadline: int = 0
+    epoch: int = 0
+    key: str = ""
+    credit: int = 0
+
+
+class Credit(Message, tag="credit"):
+    """Allow more chunks of an array."""
+
+    id: int
+    chunks: int
+
+
+class Cancel(Message, tag="cancel"):
+    """Say that an answer is not waited for any more; not answered."""
+
+    id: int
+
+
+class Ping(Message, tag="ping"):
+    """Ask how the gateway is; answered by `Pong`."""
+
+    id: int
+
+
+ToGateway: TypeAlias = Hello | Ask | Credit | Cancel | Ping
+
+# ---- to the client ----------------------------------------------------------------------------------
+
+
+class Welcome(Message, tag="welcome"):
+    """Answer a `Hello`.
+
+    Attributes:
+        protocol: The version that both sides speak from here on.
+        software: Program and version of the gateway.
+        epoch: This gateway process.
+        clock: Milliseconds on the gateway's clock, for deadlines.
+        terminal: `simulated` or `official`.
+        stream_port: Where streams are published.
+    """
+
+    protocol: int
+    software: str
+    epoch: int
+    clock: int
+    terminal: str
+    stream_port: int
+
+
+class Reply(Message, tag="reply"):
+    """The result of an operation and the terminal's `last_error` for it."""
+
+    id: int
+    value: Any
+    code: int
+    text: str
+
+
+class Head(Message, tag="head"):
+    """The result is an array of `rows` rows; a frame with its first rows follows where there are any."""
+
+    id: int
+    array: str
+    rows: int
+    code: int
+    text: str
+
+
+class Chunk(Message, tag="chunk"):
+    """More rows of an array, from row `start` on; they follow as a frame."""
+
+    id: int
+    start: int
+
+
+class Refusal(Message, tag="refusal"):
+    """What was asked is not done, or could not be said to be; see `mt5crs.errors`.
+
+    Attributes:
+        id: Correlation id, 0 where the request could not be read.
+        code: The error's wire code.
+        message: What happened, to what.
+        hint: What to do next.
+        certainty: `refused`, `done` or `unknown`.
+    """
+
+    id: int
+    code: str
+    message: str
+    hint: str
+    certainty: str
+
+
+class Pong(Message, tag="pong"):
+    """How the gateway is.
+
+    Attributes:
+        id: The ping's id.
+        epoch: This gateway process.
+        clock: Milliseconds on the gateway's clock.
+        in_hand: Ids of this connection that will still be answered.
+        state: What else there is to know, by name.
+    """
+
+    id: int
+    epoch: int
+    clock: int
+    in_hand: list[int]
+    state: dict[str, Any]
+
+
+ToClient: TypeAlias = Welcome | Reply | Head | Chunk | Refusal | Pong
+
+# ---- on the stream ----------------------------------------------------------------------------------
+
+
+class Batch(Message, tag="batch"):
+    """Rows of a topic, which follow as a frame.
+
+    Attributes:
+        sequence: Counts the batches of the topic in this epoch, from 1.
+        epoch: The gateway process.
+        rows: How many rows follow.
+    """
+
+    sequence: int
+    epoch: int
+    rows: int
+
+
+class Beat(Message, tag="beat"):
+    """The gateway's pulse, once a second; `state` as in `Pong`."""
+
+    sequence: int
+    epoch: int
+    clock: int
+    state: dict[str, Any]
+
+
+OnStream: TypeAlias = Batch | Beat

@@ -1,0 +1,446 @@
+"""One connection of a client, without its socket: what is asked, what is owed, what is lost.
+
+A driver moves frames and calls three functions. `ask` puts a request on the outbox; `receive` takes a
+frame that came; `tick` lets time pass. Correlation, deadlines, loss and greeting are decided here, so that
+the blocking and the asyncio client differ only in how they wait.
+
+Loss is observed, not guessed: when nothing has been heard for `PROBE_AFTER` seconds, a ping asks which of
+this connection's requests the gateway holds. Answers and pongs of one connection keep their order, so a
+request that was sent before the ping, is not answered before the pong and is not in the gateway's hand is
+lost. A lost READ is asked again; a lost TRADE is never sent again: its outcome is unknown.
+
+A request carries the gateway's epoch. A gateway that was started again refuses it untouched (that is
+definite: nothing happened), and the session greets the new one and asks again.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mt5crs.errors import (
+    BridgeError,
+    ConnectionTimeout,
+    OutcomeUnknown,
+    ProtocolError,
+    StaleEpoch,
+    TooLarge,
+    from_wire,
+)
+from mt5crs.model import ARRAYS, ArrayType
+from mt5crs.operation import Kind, Operation
+from mt5crs.wire.codec import encode, to_client
+from mt5crs.wire.messages import (
+    REQUEST_LIMIT,
+    SPEAKS,
+    WINDOW,
+    Ask,
+    Cancel,
+    Chunk,
+    Credit,
+    Head,
+    Hello,
+    Ping,
+    Pong,
+    Refusal,
+    Reply,
+    Welcome,
+)
+
+if TYPE_CHECKING:
+    from mt5crs.model import RatesArray
+
+PROBE_AFTER = 1.0
+"""Seconds of silence after which the gateway is asked what it holds."""
+
+
+class Pending:
+    """A request whose answer is awaited."""
+
+    __slots__ = (
+        "args",
+        "deadline",
+        "filled",
+        "id",
+        "key",
+        "op",
+        "probe",
+        "result",
+        "sent",
+        "timeout",
+        "unacked",
+    )
+
+    def __init__(
+        self, id_: int, op: "Operation[..., Any] | None", args: Any, deadline: float, timeout: float, key: str
+    ) -> None:
+        self.id = id_
+        self.op = op
+        self.args = args
+        self.deadline = deadline
+        self.timeout = timeout
+        self.key = key
+        self.sent = False
+        self.probe = 0  # id of the ping that was sent after it
+        self.result: Incoming | None = None
+        self.filled = 0
+        self.unacked = 0
+
+
+class Incoming:
+    """An array on its way."""
+
+    __slots__ = ("array", "bytes", "error", "itemsize", "rows")
+
+    def __init__(self, array: ArrayType, rows: int, error: tuple[int, str]) -> None:
+        import numpy
+
+        self.array: RatesArray = numpy.empty(rows, array.dtype)
+        self.bytes = self.array.view(numpy.uint8).data
+        self.itemsize = array.itemsize
+        self.rows = rows
+        self.error = error
+
+
+class Done:
+    """What became of a request.
+
+    Attributes:
+        id: Its correlation id.
+        value: The result as the operation returns it (for a ping, the `Pong`).
+        error: The terminal's `last_error` for it.
+        failure: Why there is no result, where there is none.
+    """
+
+    __slots__ = ("error", "failure", "id", "value")
+
+    def __init__(
+        self, id_: int, value: Any, error: tuple[int, str], failure: BridgeError | None = None
+    ) -> None:
+        self.id = id_
+        self.value = value
+        self.error = error
+        self.failure = failure
+
+
+class Fill:
+    """A frame of rows follows: receive it into `buffer`, then call `filled`."""
+
+    __slots__ = ("buffer", "pending")
+
+    def __init__(self, pending: Pending, buffer: memoryview) -> None:
+        self.pending = pending
+        self.buffer = buffer
+
+
+Event = Done | Fill
+
+SUCCESS = (1, "Success")
+
+
+class Session:
+    """One connection to a gateway.
+
+    Args:
+        client: The client's name for itself.
+        software: Program and version.
+        where: The gateway's address, for messages.
+        watches: What the client watches; read at each greeting.
+        first_id: Where correlation ids start.
+
+    Attributes:
+        outbox: Frames to be sent, in order, each with the request it belongs to. The driver takes a frame
+            off only when it was sent, and then marks the request as `sent`.
+        welcome: The gateway's answer to the greeting, None before it.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: str,
+        software: str,
+        where: str,
+        watches: Iterable[tuple[str, str]] = (),
+        first_id: int = 1,
+    ) -> None:
+        self._client = client
+        self._software = software
+        self._where = where
+        self._watches = watches
+        self._next = first_id
+        self._pending: dict[int, Pending] = {}
+        self._waiting: list[Pending] = []  # until the greeting is answered
+        self._greeted_at = -1.0
+        self._offset = 0.0
+        self._heard = 0.0
+        self._probe = 0
+        self._probed_at = 0.0
+        self._ready: list[Done] = []
+        self.welcome: Welcome | None = None
+        self.outbox: deque[tuple[bytes, Pending | None]] = deque()
+
+    # ---- asking ----
+
+    def ask(self, op: Operation[..., Any], args: Any, now: float, timeout: float, key: str = "") -> int:
+        """Ask for an operation; return the correlation id that its `Done` will have.
+
+        Args:
+            op: A row of the API table.
+            args: Wire arguments (`op.signature.bind`).
+            now: Seconds on the client's monotonic clock.
+            timeout: Seconds that the answer may take; for an array, seconds without progress.
+            key: Idempotency key of a trade.
+
+        Raises:
+            BridgeError: The request cannot be encoded; nothing was sent.
+        """
+        id_ = self._next
+        self._next = id_ + 1
+        pending = Pending(id_, op, args, now + timeout, timeout, key)
+        if not self._pending:
+            self._heard = now
+        if self.welcome is None:
+            self._pending[id_] = pending
+            self._waiting.append(pending)
+            self._greet(now)
+        else:
+            self.outbox.append((self._encode(pending, op), pending))
+            self._pending[id_] = pending
+        return id_
+
+    def ping(self, now: float, timeout: float) -> int:
+        """Ask how the gateway is; the `Done` has the `Pong` as value."""
+        id_ = self._next
+        self._next = id_ + 1
+        if not self._pending:
+            self._heard = now
+        pending = self._pending[id_] = Pending(id_, None, (), now + timeout, timeout, "")
+        self.outbox.append((encode(Ping(id_)), pending))
+        return id_
+
+    def greet(self, now: float, timeout: float) -> int:
+        """Ask how the gateway introduces itself; the `Done` has the `Welcome` as value."""
+        id_ = self._next
+        self._next = id_ + 1
+        pending = self._pending[id_] = Pending(id_, None, (), now + timeout, timeout, "")
+        self._waiting.append(pending)
+        self._greeted_at = -1.0
+        self._greet(now)
+        return id_
+
+    def forget(self, id_: int) -> None:
+        """Stop waiting for an answer."""
+        pending = self._pending.pop(id_, None)
+        if pending is None:
+            return
+        if pending in self._waiting:
+            self._waiting.remove(pending)
+        if pending.sent:
+            self.outbox.append((encode(Cancel(id_)), None))
+        else:
+            self._unqueue(pending)
+
+    def _encode(self, pending: Pending, op: Operation[..., Any]) -> bytes:
+        welcome = self.welcome
+        assert welcome is not None  # noqa: S101 - callers greet first
+        deadline = int((pending.deadline + self._offset) * 1000)
+        credit = WINDOW if op.array is not None else 0
+        message = Ask(pending.id, op.name, pending.args, deadline, welcome.epoch, pending.key, credit)
+        try:
+            frame = encode(message)
+        except (TypeError, OverflowError) as error:
+            raise ProtocolError(f"{op.name}: an argument cannot be sent: {error}") from error
+        if len(frame) > REQUEST_LIMIT:
+            raise TooLarge(f"{op.name}: a request of {len(frame)} bytes; {REQUEST_LIMIT} is the most")
+        return frame
+
+    def _greet(self, now: float) -> None:
+        if self._greeted_at >= 0.0:
+            return
+        self._greeted_at = now
+        hello = Hello(self._client, self._software, list(SPEAKS), sorted(self._watches))
+        self.outbox.append((encode(hello), None))
+
+    def _unqueue(self, pending: Pending) -> None:
+        for item in [item for item in self.outbox if item[1] is pending]:
+            self.outbox.remove(item)
+
+    # ---- hearing ----
+
+    def receive(self, frame: bytes, now: float) -> Event | None:
+        """Take a frame that came; return what it means for a request, if anything.
+
+        Raises:
+            ProtocolError: The gateway does not speak our protocol; the connection is useless.
+        """
+        message = to_client(frame)
+        self._heard = now
+        if type(message) is Reply:
+            pending = self._pending.pop(message.id, None)
+            if pending is None or pending.op is None:
+                return None
+            try:
+                value = pending.op.revive(message.value)
+            except (TypeError, IndexError) as error:
+                raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
+            return Done(message.id, value, (message.code, message.text))
+        return self._HANDLERS[type(message)](self, message, now)
+
+    def _on_welcome(self, message: Welcome, now: float) -> Event | None:
+        # The gateway read its clock between our greeting and now; the middle halves the error.
+        self._offset = message.clock / 1000 - (self._greeted_at + now) / 2
+        self.welcome = message
+        waiting, self._waiting = self._waiting, []
+        for pending in waiting:
+            if pending.op is not None:
+                self.outbox.append((self._encode(pending, pending.op), pending))
+            else:
+                del self._pending[pending.id]
+                self._ready.append(Done(pending.id, message, SUCCESS))
+        return None
+
+    def _on_head(self, message: Head, now: float) -> Event | None:
+        pending = self._pending.get(message.id)
+        array = ARRAYS.get(message.array)
+        if array is None or message.rows < 0:
+            raise ProtocolError(f"an array of unknown kind {message.array!r}")
+        if pending is None:
+            return None
+        pending.result = Incoming(array, message.rows, (message.code, message.text))
+        pending.filled = 0
+        if not message.rows:
+            return self._finish(pending, pending.result)
+        return self._fill(pending, pending.result, now)
+
+    def _on_chunk(self, message: Chunk, now: float) -> Event | None:
+        pending = self._pending.get(message.id)
+        if pending is None or pending.result is None:
+            return None
+        if message.start * pending.result.itemsize != pending.filled:
+            raise ProtocolError(f"rows from {message.start} on, where others were due")
+        return self._fill(pending, pending.result, now)
+
+    def _fill(self, pending: Pending, incoming: Incoming, now: float) -> Fill:
+        pending.deadline = now + pending.timeout  # it makes progress
+        return Fill(pending, incoming.bytes[pending.filled :])
+
+    def filled(self, fill: Fill, size: int) -> Done | None:
+        """Say how many bytes were received into a `Fill`'s buffer."""
+        pending, incoming = fill.pending, fill.pending.result
+        if incoming is None or size % incoming.itemsize or not 0 < size <= len(fill.buffer):
+            raise ProtocolError(f"{size} bytes of rows, where at most {len(fill.buffer)} were due")
+        pending.filled += size
+        if pending.filled == len(incoming.bytes):
+            return self._finish(pending, incoming)
+        pending.unacked += 1
+        if pending.unacked * 2 >= WINDOW:
+            self.outbox.append((encode(Credit(pending.id, pending.unacked)), None))
+            pending.unacked = 0
+        return None
+
+    def _finish(self, pending: Pending, incoming: Incoming) -> Done:
+        self._pending.pop(pending.id, None)
+        incoming.bytes.release()
+        incoming.array.flags.writeable = False
+        return Done(pending.id, incoming.array, incoming.error)
+
+    def _on_refusal(self, message: Refusal, now: float) -> Event | None:
+        failure = from_wire(message.code, message.message, message.hint, message.certainty)
+        if message.id == 0:
+            raise failure
+        pending = self._pending.get(message.id)
+        if pending is None:
+            return None
+        if isinstance(failure, StaleEpoch):
+            self._start_over(pending, now)
+            return None
+        del self._pending[message.id]
+        if isinstance(failure, OutcomeUnknown):
+            failure.key = pending.key
+        return Done(message.id, None, SUCCESS, failure)
+
+    def _start_over(self, refused: Pending, now: float) -> None:
+        """Greet a gateway that does not know us; what it refused is safe to ask again."""
+        if self.welcome is not None:
+            self.welcome = None
+            self._greeted_at = -1.0
+        refused.sent = False
+        self._waiting.append(refused)
+        self._greet(now)
+
+    def _on_pong(self, message: Pong, now: float) -> Event | None:
+        pending = self._pending.pop(message.id, None)
+        if pending is not None:
+            return Done(message.id, message, SUCCESS)
+        if message.id == self._probe:
+            self._probe = 0
+            in_hand = set(message.in_hand)
+            for lost in [p for p in self._pending.values() if p.probe == message.id and p.id not in in_hand]:
+                self._lose(lost)
+        return None
+
+    def _lose(self, lost: Pending) -> None:
+        if lost.op is None:
+            return
+        if lost.op.kind is Kind.TRADE:
+            self._ready.append(self._unknown(lost, lost.op, "the connection was lost before its answer came"))
+            return
+        lost.sent = False
+        lost.probe = 0
+        lost.result = None
+        self.outbox.append((self._encode(lost, lost.op), lost))
+
+    _HANDLERS: ClassVar[dict[type, Callable[["Session", Any, float], Event | None]]] = {
+        Welcome: _on_welcome,
+        Head: _on_head,
+        Chunk: _on_chunk,
+        Refusal: _on_refusal,
+        Pong: _on_pong,
+    }
+
+    # ---- waiting ----
+
+    def tick(self, now: float) -> list[Done]:
+        """Let time pass: return what was settled without a reply; the outbox gets what is to be asked again."""
+        done, self._ready = self._ready, []
+        done += [self._expire(pending) for pending in self._due(now)]
+        silent_since = max(self._heard, self._probed_at, self._greeted_at)
+        if self._pending and not self.outbox and now - silent_since >= PROBE_AFTER:
+            self._probe_or_greet(now)
+        return done
+
+    def _due(self, now: float) -> list[Pending]:
+        return [pending for pending in self._pending.values() if now >= pending.deadline]
+
+    def _probe_or_greet(self, now: float) -> None:
+        if self._waiting:
+            self._greeted_at = -1.0
+            self._greet(now)
+        asked = [pending for pending in self._pending.values() if pending.sent and pending.op is not None]
+        if asked:
+            self._probe = self._next
+            self._next += 1
+            self._probed_at = now
+            for pending in asked:
+                pending.probe = self._probe
+            self.outbox.append((encode(Ping(self._probe)), None))
+
+    def wake(self, now: float) -> float:
+        """Return the seconds until `tick` is worth calling again (a second at most)."""
+        if self._ready:
+            return 0.0
+        soonest = min((pending.deadline for pending in self._pending.values()), default=now + PROBE_AFTER)
+        return max(0.0, min(soonest - now, PROBE_AFTER))
+
+    def _expire(self, pending: Pending) -> Done:
+        self.forget(pending.id)
+        patience = f"within {pending.timeout:g} s"
+        if pending.sent and pending.op is not None and pending.op.kind is Kind.TRADE:
+            return self._unknown(pending, pending.op, f"no answer came {patience}")
+        name = "ping" if pending.op is None else pending.op.name
+        text = f"Connection timeout: {self._where} did not answer {name} {patience}"
+        return Done(pending.id, None, SUCCESS, ConnectionTimeout(text))
+
+    def _unknown(self, pending: Pending, op: Operation[..., Any], why: str) -> Done:
+        self._pending.pop(pending.id, None)
+        failure = OutcomeUnknown(f"{op.name} was sent to {self._where}, and {why}", key=pending.key)
+        return Done(pending.id, None, SUCCESS, failure)
