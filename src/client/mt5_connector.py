@@ -157,11 +157,19 @@ class MT5Client:
         answered = False
         try:
             socket.send(request)
-            answered = bool(socket.poll(max(1, round(self.timeout * 1000))))
+            answered = self._wait(socket)
             return socket.recv_multipart() if answered else None
         finally:
             if not answered:
                 self.disconnect()
+
+    def _wait(self, socket: zmq.Socket[bytes]) -> bool:
+        """Wait in short steps: Ctrl-C just before a step, or on Windows during one, is seen only after it."""
+        end = time.monotonic() + self.timeout
+        while (left := end - time.monotonic()) > 0:
+            if socket.poll(max(1, min(100, round(left * 1000)))):
+                return True
+        return False
 
 
 def main(arguments: list[str] | None = None) -> int:
