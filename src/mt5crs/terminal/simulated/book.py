@@ -1,0 +1,97 @@
+"""Positions and orders while they live; the structures that callers see are made from them."""
+
+from dataclasses import dataclass
+
+from mt5crs.constants import (
+    ORDER_STATE_PLACED,
+    ORDER_TIME_DAY,
+    ORDER_TIME_SPECIFIED,
+    ORDER_TIME_SPECIFIED_DAY,
+    POSITION_TYPE_BUY,
+)
+from mt5crs.model import TradeOrder, TradePosition
+
+DAY = 86_400
+
+
+@dataclass(slots=True)
+class Position:
+    """An open position; times in server milliseconds."""
+
+    ticket: int
+    identifier: int
+    symbol: str
+    type: int
+    volume: float
+    price_open: float
+    time_msc: int
+    time_update_msc: int
+    magic: int
+    reason: int
+    sl: float
+    tp: float
+    comment: str
+    swap: float = 0.0
+
+    @property
+    def is_buy(self) -> bool:
+        """Whether it is long."""
+        return self.type == POSITION_TYPE_BUY
+
+    def record(self, price_current: float, profit: float) -> TradePosition:
+        """Return the structure of `positions_get`."""
+        return TradePosition((
+            self.ticket, self.time_msc // 1000, self.time_msc,
+            self.time_update_msc // 1000, self.time_update_msc,
+            self.type, self.magic, self.identifier, self.reason, self.volume, self.price_open,
+            self.sl, self.tp, price_current, self.swap, profit, self.symbol, self.comment, "",
+        ))  # fmt: skip
+
+
+@dataclass(slots=True)
+class Order:
+    """An order from its setup to history; times in server milliseconds, `expiration` in seconds."""
+
+    ticket: int
+    symbol: str
+    type: int
+    volume_initial: float
+    volume_current: float
+    price_open: float
+    time_setup_msc: int
+    magic: int
+    reason: int
+    comment: str
+    sl: float = 0.0
+    tp: float = 0.0
+    price_stoplimit: float = 0.0
+    type_time: int = 0
+    type_filling: int = 0
+    expiration: int = 0
+    state: int = ORDER_STATE_PLACED
+    position_id: int = 0
+    position_by_id: int = 0
+    price_current: float = 0.0
+    time_done_msc: int = 0
+
+    def expires_msc(self) -> float:
+        """Return when it expires, server milliseconds; infinity if it does not."""
+        if self.type_time == ORDER_TIME_DAY:
+            # The market never closes for the night: the trading day is the server's calendar day.
+            return (self.time_setup_msc // 1000 // DAY + 1) * DAY * 1000
+        if self.type_time == ORDER_TIME_SPECIFIED:
+            return self.expiration * 1000
+        if self.type_time == ORDER_TIME_SPECIFIED_DAY:
+            return (self.expiration // DAY * DAY + DAY - 1) * 1000
+        return float("inf")
+
+    def record(self, price_current: float) -> TradeOrder:
+        """Return the structure of `orders_get` and `history_orders_get`."""
+        return TradeOrder((
+            self.ticket, self.time_setup_msc // 1000, self.time_setup_msc,
+            self.time_done_msc // 1000, self.time_done_msc, self.expiration,
+            self.type, self.type_time, self.type_filling, self.state, self.magic,
+            self.position_id, self.position_by_id, self.reason,
+            self.volume_initial, self.volume_current, self.price_open, self.sl, self.tp,
+            price_current, self.price_stoplimit, self.symbol, self.comment, "",
+        ))  # fmt: skip

@@ -1,0 +1,80 @@
+"""`terminal_info`, `account_info` and `version` of the simulated terminal."""
+
+from mt5crs._version import __version__
+from mt5crs.constants import (
+    ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+    ACCOUNT_STOPOUT_MODE_PERCENT,
+    ACCOUNT_TRADE_MODE_DEMO,
+)
+from mt5crs.model import AccountInfo, TerminalInfo
+from mt5crs.terminal.simulated.account import Totals
+from mt5crs.terminal.simulated.config import SimulatedConfig
+from mt5crs.terminal.simulated.money import CURRENCY_DIGITS
+
+TERMINAL_VERSION = 500
+BUILD = 5231
+RELEASED = "19 Aug 2025"
+COMPANY = "MT5-CRS"
+
+
+def version() -> tuple[int, int, str]:
+    """Return (terminal version, build, release date) of the terminal that is simulated."""
+    return TERMINAL_VERSION, BUILD, RELEASED
+
+
+def terminal_info(config: SimulatedConfig) -> TerminalInfo:
+    """Return the terminal's state and settings."""
+    values = {
+        "community_account": False,
+        "community_connection": False,
+        "connected": True,
+        "dlls_allowed": False,
+        "trade_allowed": True,
+        "tradeapi_disabled": False,
+        "email_enabled": False,
+        "ftp_enabled": False,
+        "notifications_enabled": False,
+        "mqid": False,
+        "build": BUILD,
+        "maxbars": config.maxbars,
+        "codepage": 0,
+        "ping_last": 1000,  # microseconds to the trade server
+        "community_balance": 0.0,
+        "retransmission": 0.0,
+        "company": COMPANY,
+        "name": f"MT5-CRS simulated terminal {__version__}",
+        "language": "English",
+        "path": "",
+        "data_path": "",
+        "commondata_path": "",
+    }
+    return TerminalInfo(values[name] for name in TerminalInfo.__match_args__)
+
+
+def account_info(config: SimulatedConfig, totals: Totals) -> AccountInfo:
+    """Return the account's settings and totals."""
+    values = {
+        "login": config.login,
+        "trade_mode": ACCOUNT_TRADE_MODE_DEMO,
+        "leverage": config.leverage,
+        "limit_orders": config.limit_orders,
+        "margin_so_mode": ACCOUNT_STOPOUT_MODE_PERCENT,
+        "trade_allowed": True,
+        "trade_expert": True,
+        "margin_mode": ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+        "currency_digits": CURRENCY_DIGITS,
+        "fifo_close": False,
+        "margin_so_call": config.margin_so_call,
+        "margin_so_so": config.margin_so_so,
+        "margin_initial": 0.0,
+        "margin_maintenance": 0.0,
+        "assets": 0.0,
+        "liabilities": 0.0,
+        "commission_blocked": 0.0,
+        "name": "Simulated account",
+        "server": config.server,
+        "currency": config.currency,
+        "company": COMPANY,
+        **totals._asdict(),
+    }
+    return AccountInfo(values[name] for name in AccountInfo.__match_args__)

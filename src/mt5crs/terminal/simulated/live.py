@@ -1,0 +1,93 @@
+"""The present: each symbol's last tick, computed again only when the next one is due."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+
+from mt5crs.model import Tick
+from mt5crs.operation import Result
+from mt5crs.terminal.simulated.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.sources import PriceSource
+
+SUCCESS = (1, "Success")
+NEVER = float("inf")
+NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
+
+
+class ServerClock:
+    """Server time from a clock, with a starting point and a speed.
+
+    Args:
+        clock: Returns seconds; only differences count unless `start` is None.
+        start: Server time now, epoch seconds; None for the clock's own time.
+        speed: Server seconds for each second of the clock.
+    """
+
+    def __init__(self, clock: Callable[[], float], start: float | None, speed: float) -> None:
+        self.read = clock
+        self.speed = speed
+        self._origin = clock()
+        self._start = self._origin if start is None else start
+
+    def now(self) -> float:
+        """Return the server time, epoch seconds."""
+        return self._start + (self.read() - self._origin) * self.speed
+
+    def now_msc(self) -> int:
+        """Return the server time in whole milliseconds."""
+        return int(self.now() * 1000 + 0.01)  # what a float cannot hold must not cost a millisecond
+
+    def reads_at(self, msc: int) -> float:
+        """Return what the clock reads when the server time is `msc`."""
+        return self._origin + (msc / 1000 - self._start) / self.speed
+
+
+class LiveTick:
+    """The last tick of one symbol.
+
+    Attributes:
+        tick: The last tick, as of the last refresh.
+        result: The same as the answer of `symbol_info_tick`.
+        due: What the clock reads when another tick may be there.
+    """
+
+    __slots__ = ("_clock", "_rows", "_source", "_stamps", "_stop", "due", "result", "tick")
+
+    def __init__(self, source: PriceSource, clock: ServerClock) -> None:
+        self._source = source
+        self._clock = clock
+        self._rows: list[tuple[object, ...]] = []
+        self._stamps: list[int] = []
+        self._stop = 0
+        self.due = -NEVER
+        self.tick = NO_TICK
+        self.result = Result(NO_TICK, SUCCESS)
+
+    def refresh(self) -> Tick:
+        """Bring the tick up to the present and return it."""
+        if self._clock.read() < self.due:
+            return self.tick
+        msc = self._clock.now_msc()
+        if msc >= self._stop or not self._stamps or msc < self._stamps[0]:
+            self._load(msc)
+        place = bisect_right(self._stamps, msc)
+        if place:
+            self._show(self._rows[place - 1])
+        self._schedule(msc, place)
+        return self.tick
+
+    def _load(self, msc: int) -> None:
+        """Hold the ticks from the last one at or before `msc` to the end of its minute."""
+        self._stop = (msc // MINUTE_MSC + 1) * MINUTE_MSC
+        last = self._source.last_tick(msc)
+        coming = self._source.ticks(msc + 1, self._stop)
+        self._rows = [*last.tolist(), *coming.tolist()]
+        self._stamps = [*last["time_msc"].tolist(), *coming["time_msc"].tolist()]
+
+    def _show(self, row: tuple[object, ...]) -> None:
+        if row[5] != self.tick[5] or row != self.tick:
+            self.tick = Tick(row)
+            self.result = Result(self.tick, SUCCESS)
+
+    def _schedule(self, msc: int, place: int) -> None:
+        coming = self._stamps[place] if place < len(self._stamps) else self._source.next_msc(msc)
+        self.due = NEVER if coming is None else self._clock.reads_at(coming)

@@ -1,0 +1,126 @@
+"""All symbols with their prices: the catalogue, the sources, Market Watch and the present."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mt5crs.model import Tick, TicksArray
+from mt5crs.terminal.simulated.catalogue import Catalogue, Instrument, load_catalogue
+from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
+from mt5crs.terminal.simulated.live import LiveTick, ServerClock
+from mt5crs.terminal.simulated.rates import Rates, SpanCache, read_only
+from mt5crs.terminal.simulated.replay import Replay, load_replay
+from mt5crs.terminal.simulated.sources import PriceSource
+from mt5crs.terminal.simulated.synthetic import LegPath, SyntheticSource
+
+HISTORY_BEFORE_REPLAY = 3 * 365 * 86_400
+TICKS_AT_A_TIME = 6 * 3_600_000  # milliseconds of ticks made at once
+
+
+class Market:
+    """The prices of all symbols.
+
+    Args:
+        config: Seed, replay, start and speed.
+        clock: Returns seconds.
+
+    Attributes:
+        symbols: The instruments by name.
+        clock: Server time.
+        selected: The symbols in Market Watch.
+        live_ticks: The present of the symbols that were asked for.
+    """
+
+    def __init__(self, config: SimulatedConfig, clock: Callable[[], float]) -> None:
+        replay = load_replay(config.replay, config.replay_symbol) if config.replay else None
+        catalogue = load_catalogue()
+        start, speed = config.start, config.speed
+        self._replayed: dict[str, PriceSource] = {}
+        if replay is not None:
+            catalogue = catalogue.with_symbol(replay.symbol, replay.digits, replay.price)
+            self._replayed[replay.symbol] = replay.source
+            start = replay.start if start is None else start
+            speed = replay.speed if speed is None else speed
+        self.symbols: dict[str, Instrument] = self._fit(catalogue, replay)
+        self._catalogue = catalogue
+        self.clock = ServerClock(clock, start, speed or 1.0)
+        self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
+        self._seed = config.seed
+        self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
+        self._legs: dict[str, LegPath] = {}
+        self._sources: dict[str, PriceSource] = {}
+        self.live_ticks: dict[str, LiveTick] = {}
+        self._rates: dict[str, Rates] = {}
+        self._cache = SpanCache()
+
+    @staticmethod
+    def _fit(catalogue: Catalogue, replay: Replay | None) -> dict[str, Instrument]:
+        """Return the instruments; a replayed one is visible."""
+        symbols = dict(catalogue.symbols)
+        if replay is not None:
+            symbols[replay.symbol] = replay.fit(symbols[replay.symbol])
+        return symbols
+
+    def live(self, symbol: str) -> LiveTick:
+        """Return the present of a known symbol."""
+        live = self.live_ticks.get(symbol)
+        if live is None:
+            live = self.live_ticks[symbol] = LiveTick(self.source(symbol), self.clock)
+        return live
+
+    def tick(self, symbol: str) -> Tick:
+        """Return the last tick of a known symbol; all zeros before its first."""
+        return self.live(symbol).refresh()
+
+    def rates(self, symbol: str) -> Rates:
+        """Return the bars of a known symbol."""
+        rates = self._rates.get(symbol)
+        if rates is None:
+            rates = self._rates[symbol] = Rates(symbol, self.source(symbol), self._cache)
+        return rates
+
+    def source(self, symbol: str) -> PriceSource:
+        """Return all prices of a known symbol, past and to come."""
+        source = self._sources.get(symbol) or self._replayed.get(symbol)
+        if source is None:
+            instrument = self.symbols[symbol]
+            base, quote = self._leg(instrument.price_leg), self._leg(instrument.currency_profit)
+            source = SyntheticSource(self._seed, instrument, base, quote, self._history_start)
+        self._sources[symbol] = source
+        return source
+
+    def ticks(self, symbol: str, start_msc: int, stop_msc: int, mask: int) -> TicksArray:
+        """Return the ticks of a known symbol from `start_msc` to `stop_msc`, both included.
+
+        Args:
+            symbol: Its name.
+            start_msc: Server time.
+            stop_msc: Server time; the present if that is earlier.
+            mask: The flags of which a tick must have one.
+        """
+        source = self.source(symbol)
+        start_msc = max(start_msc, source.start * 1000)
+        stop_msc = min(stop_msc, self.clock.now_msc())
+        ticks = source.ticks(start_msc, max(stop_msc + 1, start_msc))
+        return read_only(ticks[(ticks["flags"] & mask) != 0])
+
+    def first_ticks(self, symbol: str, start_msc: int, count: int, mask: int) -> TicksArray:
+        """Return the first `count` ticks of a known symbol from `start_msc` on, as `ticks` selects."""
+        end_msc = self.clock.now_msc()
+        start_msc = max(start_msc, self.source(symbol).start * 1000)
+        found: list[TicksArray] = [self.ticks(symbol, start_msc, start_msc - 1, mask)]
+        while start_msc <= end_msc and sum(map(len, found)) < count:
+            found.append(self.ticks(symbol, start_msc, start_msc + TICKS_AT_A_TIME - 1, mask))
+            start_msc += TICKS_AT_A_TIME
+        return read_only(np.concatenate(found)[:count])
+
+    def is_open(self, symbol: str) -> bool:
+        """Whether a known symbol trades now: always, but not after the end of its replay."""
+        end = self.source(symbol).end_msc
+        return end is None or self.clock.now_msc() < end
+
+    def _leg(self, name: str) -> LegPath:
+        path = self._legs.get(name)
+        if path is None:
+            path = self._legs[name] = LegPath(self._seed, name, self._catalogue.legs[name])
+        return path

@@ -1,0 +1,124 @@
+"""Where the prices of one symbol come from: the interface, and what bars or ticks from a file give."""
+
+from typing import Protocol
+
+import numpy as np
+
+from mt5crs.model import RatesArray, TicksArray
+from mt5crs.terminal.simulated.expand import MINUTE, MINUTE_MSC, collect, expand
+
+TICK_CACHE_MINUTES = 3
+
+
+class PriceSource(Protocol):
+    """All prices of one symbol, past and to come; who reads it cuts off at the present.
+
+    Attributes:
+        start: Server time of the first bar.
+        end_msc: Server time after which there are no more prices, in ms; None if they never end.
+        contiguous: Whether there is a bar for every minute.
+        digits: Digits of a price.
+    """
+
+    start: int
+    end_msc: int | None
+    contiguous: bool
+    digits: int
+
+    def bars(self, start: int, stop: int) -> RatesArray:
+        """Return the M1 bars that open from `start` up to but not at `stop`."""
+        ...
+
+    def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
+        """Return the ticks from `start_msc` up to but not at `stop_msc`."""
+        ...
+
+    def last_tick(self, msc: int) -> TicksArray:
+        """Return the last tick at or before a time: an array of one, or of none."""
+        ...
+
+    def next_msc(self, msc: int) -> int | None:
+        """Return a time after `msc` and not after the next tick; None if there is no more."""
+        ...
+
+
+class BarSource:
+    """Prices of which M1 bars are known; ticks are expanded from them as they are asked for."""
+
+    contiguous = False
+
+    def __init__(self, bars: RatesArray, digits: int) -> None:
+        self.digits = digits
+        self._bars = bars
+        self._times = np.ascontiguousarray(bars["time"])
+        self.start = int(self._times[0]) if len(bars) else 0
+        self.end_msc: int | None = (int(self._times[-1]) + MINUTE) * 1000 if len(bars) else 0
+
+    def bars(self, start: int, stop: int) -> RatesArray:
+        """See `PriceSource.bars`."""
+        first, last = np.searchsorted(self._times, (start, stop))
+        return self._bars[first:last]
+
+    def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
+        """See `PriceSource.ticks`."""
+        first = start_msc // MINUTE_MSC * MINUTE
+        ticks = expand(self.bars(first, -(-stop_msc // 1000)), self.digits)
+        begin, end = np.searchsorted(ticks["time_msc"], (start_msc, stop_msc))
+        return ticks[begin:end]
+
+    def last_tick(self, msc: int) -> TicksArray:
+        """See `PriceSource.last_tick`."""
+        minute = msc // MINUTE_MSC * MINUTE
+        ticks = self.ticks(minute * 1000, msc + 1)
+        if not len(ticks):
+            ticks = expand(self._bar_before(minute), self.digits)
+        return ticks[-1:]
+
+    def next_msc(self, msc: int) -> int | None:
+        """See `PriceSource.next_msc`."""
+        minute = msc // MINUTE_MSC * MINUTE
+        rest = self.ticks(msc + 1, (minute + MINUTE) * 1000)
+        if len(rest):
+            return int(rest["time_msc"][0])
+        return self._minute_after(minute)
+
+    def _bar_before(self, time: int) -> RatesArray:
+        place = int(np.searchsorted(self._times, time))
+        return self._bars[max(place - 1, 0) : place]
+
+    def _minute_after(self, time: int) -> int | None:
+        place = int(np.searchsorted(self._times, time, side="right"))
+        return int(self._times[place]) * 1000 if place < len(self._times) else None
+
+
+class TickSource:
+    """Prices of which every tick is known."""
+
+    contiguous = False
+
+    def __init__(self, ticks: TicksArray, digits: int) -> None:
+        self.digits = digits
+        self._ticks = ticks
+        self._msc = np.ascontiguousarray(ticks["time_msc"])
+        self._bars = BarSource(collect(ticks, digits), digits)
+        self.start = self._bars.start
+        self.end_msc: int | None = int(self._msc[-1]) + 1 if len(ticks) else 0
+
+    def bars(self, start: int, stop: int) -> RatesArray:
+        """See `PriceSource.bars`."""
+        return self._bars.bars(start, stop)
+
+    def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
+        """See `PriceSource.ticks`."""
+        begin, end = np.searchsorted(self._msc, (start_msc, stop_msc))
+        return self._ticks[begin:end]
+
+    def last_tick(self, msc: int) -> TicksArray:
+        """See `PriceSource.last_tick`."""
+        place = int(np.searchsorted(self._msc, msc, side="right"))
+        return self._ticks[max(place - 1, 0) : place]
+
+    def next_msc(self, msc: int) -> int | None:
+        """See `PriceSource.next_msc`."""
+        place = int(np.searchsorted(self._msc, msc, side="right"))
+        return int(self._msc[place]) if place < len(self._msc) else None
