@@ -4,6 +4,7 @@ from heapq import merge
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mt5crs import constants as c
 from mt5crs.model import TicksArray
@@ -127,7 +128,8 @@ class Activation:
     def _affords(self, order: Order, is_buy: bool, price: float) -> bool:
         account = self._account
         held = account.positions.values()
-        new = Position(0, 0, order.symbol, int(not is_buy), order.volume_initial, price, 0, 0, 0, 0, 0.0, 0.0, "")
+        side = c.POSITION_TYPE_BUY if is_buy else c.POSITION_TYPE_SELL
+        new = Position.proposed(order.symbol, side, order.volume_initial, price)
         totals = account.totals()
         after = account.margin([*held, new])
         return after <= totals.margin or after <= totals.equity
@@ -139,7 +141,8 @@ class Activation:
         level = position.sl if reason == c.ORDER_REASON_SL else position.tp
         digits = self._account.symbols[position.symbol].digits
         comment = f"[{STOP_NAMES[reason]} {level:.{digits}f}]"
-        self._close(position, market_price(not position.is_buy, quote.bid, quote.ask), quote.msc, reason, comment)
+        price = market_price(not position.is_buy, quote.bid, quote.ask)
+        self._close(position, price, quote.msc, reason, comment)
         return True
 
     def _close(self, position: Position, price: float, msc: int, reason: int, comment: str) -> None:
@@ -185,9 +188,9 @@ class Activation:
             self._close(position, account.current_price(position), now_msc, c.ORDER_REASON_SO, comment)
 
 
-def _outside(ticks: TicksArray, levels: Levels) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _outside(ticks: TicksArray, levels: Levels) -> NDArray[np.bool_]:
     bid, ask = ticks["bid"], ticks["ask"]
-    outside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        (bid <= levels.bid_low) | (bid >= levels.bid_high) | (ask <= levels.ask_low) | (ask >= levels.ask_high)
-    )
+    by_bid = (bid <= levels.bid_low) | (bid >= levels.bid_high)
+    by_ask = (ask <= levels.ask_low) | (ask >= levels.ask_high)
+    outside: NDArray[np.bool_] = by_bid | by_ask
     return outside

@@ -9,9 +9,17 @@ from mt5crs.constants import (
     ORDER_TIME_SPECIFIED_DAY,
     POSITION_TYPE_BUY,
 )
-from mt5crs.model import TradeOrder, TradePosition
+from mt5crs.model import TradeOrder, TradePosition, TradeRequest
 
 DAY = 86_400
+
+
+def stated_expiration(request: TradeRequest, setup_msc: int) -> int:
+    """Return the `time_expiration` of an order: what was asked for, or for a day order its day's midnight."""
+    if request.type_time == ORDER_TIME_DAY:
+        return setup_msc // 1000 // DAY * DAY
+    specified = request.type_time in (ORDER_TIME_SPECIFIED, ORDER_TIME_SPECIFIED_DAY)
+    return int(request.expiration) if specified else 0
 
 
 @dataclass(slots=True)
@@ -32,6 +40,11 @@ class Position:
     tp: float
     comment: str
     swap: float = 0.0
+
+    @classmethod
+    def proposed(cls, symbol: str, side: int, volume: float, price: float) -> "Position":
+        """Return a position that is not open, to calculate what it would cost."""
+        return cls(0, 0, symbol, side, volume, price, 0, 0, 0, 0, 0.0, 0.0, "")
 
     @property
     def is_buy(self) -> bool:

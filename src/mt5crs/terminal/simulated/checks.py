@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeRequest
 from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.book import Order, Position
+from mt5crs.terminal.simulated.book import Order, Position, stated_expiration
 from mt5crs.terminal.simulated.catalogue import Instrument
 from mt5crs.terminal.simulated.matching import BUYS, STOP_LIMITS, TRIGGERS, market_price
 
@@ -84,7 +84,8 @@ def _known_symbol(draft: Draft) -> int:
 
 
 def _market_type(draft: Draft) -> int:
-    return OK if draft.request.type in (c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL) else c.TRADE_RETCODE_INVALID_ORDER
+    is_market = draft.request.type in (c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL)
+    return OK if is_market else c.TRADE_RETCODE_INVALID_ORDER
 
 
 def _pending_type(draft: Draft) -> int:
@@ -158,9 +159,10 @@ def _volume_limit(draft: Draft) -> int:
     symbol, account = draft.instrument, draft.account
     if not symbol.volume_limit:
         return OK
-    held = sum(p.volume for p in account.positions.values() if _same_side(p.symbol, p.is_buy, draft))
-    held += sum(o.volume_current for o in account.orders.values() if _same_side(o.symbol, o.type in BUYS, draft))
-    over = held + draft.request.volume > symbol.volume_limit + 1e-9
+    open_, resting = account.positions.values(), account.orders.values()
+    held = sum(p.volume for p in open_ if _same_side(p.symbol, p.is_buy, draft))
+    waits = sum(o.volume_current for o in resting if _same_side(o.symbol, o.type in BUYS, draft))
+    over = held + waits + draft.request.volume > symbol.volume_limit + 1e-9
     return c.TRADE_RETCODE_LIMIT_VOLUME if over else OK
 
 
@@ -182,8 +184,8 @@ def _market_filling(draft: Draft) -> int:
 
 def _pending_filling(draft: Draft) -> int:
     filling = draft.request.type_filling
-    allowed = filling == c.ORDER_FILLING_RETURN or FILLING_BITS.get(filling, 0) & draft.instrument.filling_mode
-    return OK if allowed else c.TRADE_RETCODE_INVALID_FILL
+    allowed = FILLING_BITS.get(filling, 0) & draft.instrument.filling_mode
+    return OK if allowed or filling == c.ORDER_FILLING_RETURN else c.TRADE_RETCODE_INVALID_FILL
 
 
 def _expiration(draft: Draft) -> int:
@@ -301,10 +303,13 @@ def _position_frozen(draft: Draft) -> int:
 
 def _order_changes(draft: Draft) -> int:
     order, request = draft.order, draft.request
-    same = order is not None and (
-        order.price_open, order.sl, order.tp, order.type_time, order.expiration, order.price_stoplimit
-    ) == (request.price, request.sl, request.tp, request.type_time, request.expiration, request.stoplimit)  # fmt: skip
-    return c.TRADE_RETCODE_NO_CHANGES if same else OK
+    if order is None:
+        return OK
+    stoplimit = request.stoplimit if order.type in STOP_LIMITS else 0.0
+    expiration = stated_expiration(request, order.time_setup_msc)
+    asked = (request.price, request.sl, request.tp, request.type_time, expiration, stoplimit)
+    has = (order.price_open, order.sl, order.tp, order.type_time, order.expiration, order.price_stoplimit)
+    return c.TRADE_RETCODE_NO_CHANGES if asked == has else OK
 
 
 def _stops_change(draft: Draft) -> int:
@@ -330,9 +335,7 @@ def margin_after(draft: Draft) -> float:
     held = list(account.positions.values())
     if request.action == c.TRADE_ACTION_DEAL and draft.position is None:
         price = market_price(draft.is_buy, draft.tick.bid, draft.tick.ask)
-        held.append(
-            Position(0, 0, request.symbol, request.type, request.volume, price, 0, 0, 0, 0, 0.0, 0.0, "")
-        )
+        held.append(Position.proposed(request.symbol, request.type, request.volume, price))
     return account.margin(held)
 
 

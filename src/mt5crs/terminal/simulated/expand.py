@@ -13,6 +13,8 @@ The rule is that of MetaTrader's strategy tester for M1 bars, simplified to its 
 So bars rebuilt from the ticks are the bars that they came from.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ Ints = NDArray[np.int64]
 def _counts(bars: RatesArray, first: Floats, second: Floats) -> Ints:
     """Ticks in each bar: its volume, or as many as the four prices need."""
     points = (bars["open"], first, second, bars["close"])
-    needed = 1 + sum(np.not_equal(a, b).astype(np.int64) for a, b in zip(points, points[1:], strict=False))
+    needed = 1 + sum(np.not_equal(a, b).astype(np.int64) for a, b in pairwise(points))
     counts: Ints = np.maximum(bars["tick_volume"].astype(np.int64), needed)
     return counts
 

@@ -24,7 +24,7 @@ def version() -> tuple[int, int, str]:
 
 def terminal_info(config: SimulatedConfig) -> TerminalInfo:
     """Return the terminal's state and settings."""
-    values = {
+    values: dict[str, object] = {
         "community_account": False,
         "community_connection": False,
         "connected": True,
@@ -48,12 +48,12 @@ def terminal_info(config: SimulatedConfig) -> TerminalInfo:
         "data_path": "",
         "commondata_path": "",
     }
-    return TerminalInfo(values[name] for name in TerminalInfo.__match_args__)
+    return TerminalInfo(values[name] for name in TerminalInfo.__annotations__)
 
 
 def account_info(config: SimulatedConfig, totals: Totals) -> AccountInfo:
     """Return the account's settings and totals."""
-    values = {
+    values: dict[str, object] = {
         "login": config.login,
         "trade_mode": ACCOUNT_TRADE_MODE_DEMO,
         "leverage": config.leverage,
@@ -77,4 +77,4 @@ def account_info(config: SimulatedConfig, totals: Totals) -> AccountInfo:
         "company": COMPANY,
         **totals._asdict(),
     }
-    return AccountInfo(values[name] for name in AccountInfo.__match_args__)
+    return AccountInfo(values[name] for name in AccountInfo.__annotations__)

@@ -104,7 +104,14 @@ class Ledger:
         return deal
 
     def _book(
-        self, order: Order, position: Position, volume: float, price: float, profit: float, entry: int, msc: int
+        self,
+        order: Order,
+        position: Position,
+        volume: float,
+        price: float,
+        profit: float,
+        entry: int,
+        msc: int,
     ) -> TradeDeal:
         """Add a deal; a closing one takes its share of the position's swap along."""
         opens = entry == c.DEAL_ENTRY_IN

@@ -104,7 +104,8 @@ class Money:
         """
         move = closed - opened if is_buy else opened - closed
         amount = move * symbol.contract_size * volume
-        if symbol.calc_mode in FOREX_MODES and symbol.currency_base == self.currency != symbol.currency_profit:
+        own_base = symbol.calc_mode in FOREX_MODES and symbol.currency_base == self.currency
+        if own_base and symbol.currency_profit != self.currency:
             return money(amount / closed) if closed else None
         rate = self.rate(symbol.currency_profit, dear=amount < 0)
         return None if rate is None else money(amount * rate)

@@ -106,9 +106,7 @@ class Rates:
             now_msc: Server time.
         """
         if timeframe in FROM_DAYS:
-            days = self.between(
-                TIMEFRAME_D1, self._source.start // DAY * DAY, now_msc // 1000, now_msc
-            )
+            days = self.between(TIMEFRAME_D1, self._source.start // DAY * DAY, now_msc // 1000, now_msc)
             bars = aggregate(days, timeframe)
             first, last = np.searchsorted(bars["time"], (start, stop + 1))
             return read_only(bars[first:last])

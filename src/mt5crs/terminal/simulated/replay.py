@@ -25,17 +25,19 @@ from typing import NamedTuple, TextIO
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.catalogue import Instrument
-from mt5crs.terminal.simulated.expand import RATES_DTYPE, TICKS_DTYPE, flag_changes
+from mt5crs.terminal.simulated.expand import MINUTE, RATES_DTYPE, TICKS_DTYPE, flag_changes
 from mt5crs.terminal.simulated.sources import BarSource, PriceSource, TickSource
 
 HISTORY_SHARE = 0.8
 BUSY_MINUTE = 30
 WATCHABLE = 20
 FASTEST = 60.0
+FAR_FUTURE = 1 << 40
 
 Row = tuple[float, ...]
 Parser = Callable[[list[str]], Row]
@@ -90,15 +92,16 @@ def load_replay(path: Path, symbol: str = "") -> Replay:
         lines = csv.reader(stream)
         try:
             first = next(lines, None)
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise SettingError(f"replay: {path} cannot be read ({error})", hint=EXPECTED) from error
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            raise SettingError(f"replay: {path}, line 1: {error}", hint=EXPECTED) from error
         if first is None:
             raise SettingError(f"replay: {path} is empty", hint=EXPECTED)
         parse, rows, is_bars = _form(path, first, lines)
         values, digits = _parsed(path, parse, rows)
     source: PriceSource
     source = _bar_source(path, values, digits) if is_bars else _tick_source(path, values, digits)
-    start, speed = _starting_point(source.bars(0, 1 << 40))
+    minute, speed = _starting_point(source.bars(0, FAR_FUTURE))
+    start = int(source.ticks(minute * 1000, (minute + MINUTE) * 1000)["time_msc"][0]) / 1000
     return Replay(name, source, digits, values[0][1], start, speed)
 
 
@@ -126,7 +129,9 @@ def _opened(path: Path) -> TextIO:
 NumberedRow = tuple[int, list[str]]
 
 
-def _form(path: Path, first: list[str], rest: Iterator[list[str]]) -> tuple[Parser, Iterator[NumberedRow], bool]:
+def _form(
+    path: Path, first: list[str], rest: Iterator[list[str]]
+) -> tuple[Parser, Iterator[NumberedRow], bool]:
     """Return what parses a row, the rows with their line numbers, and whether they are bars."""
     header = [column.strip().lower() for column in first]
     if set(BAR_COLUMNS) <= set(header):
@@ -146,16 +151,16 @@ def _with_first(first: list[str], rest: Iterator[list[str]]) -> Iterator[Numbere
 def _parsed(path: Path, parse: Parser, rows: Iterator[NumberedRow]) -> tuple[list[Row], int]:
     values: list[Row] = []
     digits = 0
-    line = 1
+    line = 0
     try:
-        for line, row in rows:
-            if not row:
-                continue
-            values.append(parse(row))
-            digits = max(digits, *(_digits(text) for text in row[1:4]))
+        for number, row in rows:
+            line = number
+            if row:
+                values.append(parse(row))
+                digits = max(digits, *(_digits(text) for text in row[1:3]))
     except (ValueError, IndexError) as error:
         raise SettingError(f"replay: {path}, line {line}: {error}", hint=EXPECTED) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, csv.Error) as error:
         raise SettingError(f"replay: {path}, after line {line}: {error}", hint=EXPECTED) from error
     if not values:
         raise SettingError(f"replay: {path} has no prices", hint=EXPECTED)
@@ -203,7 +208,7 @@ def _quote(msc: int, bid: str, ask: str) -> Row:
     return msc, float(bid), float(ask)
 
 
-def _ascending(path: Path, times: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> None:
+def _ascending(path: Path, times: NDArray[np.float64]) -> None:
     back = np.flatnonzero(np.diff(times) < 0)
     if len(back):
         raise SettingError(f"replay: {path}: time goes back after row {int(back[0]) + 1}", hint=EXPECTED)
@@ -231,12 +236,12 @@ def _tick_source(path: Path, values: list[Row], digits: int) -> TickSource:
     return TickSource(ticks, digits)
 
 
-def _starting_point(bars: RatesArray) -> tuple[float, float]:
-    """Return server time and speed to start with; the rule is in the module's docstring."""
+def _starting_point(bars: RatesArray) -> tuple[int, float]:
+    """Return the minute and the speed to start with; the rule is in the module's docstring."""
     volumes = bars["tick_volume"]
     first = int(len(bars) * HISTORY_SHARE)
     busy = np.flatnonzero(volumes[first:] >= BUSY_MINUTE)
     half = len(bars) // 2
     place = first + int(busy[0]) if len(busy) else half + int(np.argmax(volumes[half:]))
     speed = min(max(WATCHABLE / int(volumes[place]), 1.0), FASTEST)
-    return float(bars["time"][place]), speed
+    return int(bars["time"][place]), speed

@@ -34,12 +34,14 @@ COMMENTS: dict[int, str] = {
     c.TRADE_RETCODE_CLOSE_ONLY: "Only position closing allowed",
 }
 
-CLIENT_SIDE = frozenset({
-    c.TRADE_RETCODE_INVALID,
-    c.TRADE_RETCODE_INVALID_VOLUME,
-    c.TRADE_RETCODE_INVALID_FILL,
-    c.TRADE_RETCODE_INVALID_ORDER,
-    c.TRADE_RETCODE_INVALID_EXPIRATION,
-    c.TRADE_RETCODE_PRICE_OFF,
-})
+CLIENT_SIDE = frozenset(
+    {
+        c.TRADE_RETCODE_INVALID,
+        c.TRADE_RETCODE_INVALID_VOLUME,
+        c.TRADE_RETCODE_INVALID_FILL,
+        c.TRADE_RETCODE_INVALID_ORDER,
+        c.TRADE_RETCODE_INVALID_EXPIRATION,
+        c.TRADE_RETCODE_PRICE_OFF,
+    }
+)
 """Rejects that the terminal gives by itself: the request never gets an id, all numbers are zero."""

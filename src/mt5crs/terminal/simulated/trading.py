@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
-from mt5crs.model import OrderCheckResult, OrderSendResult, Tick, TradeRequest
+from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
 from mt5crs.terminal.simulated.account import Account, Totals
-from mt5crs.terminal.simulated.book import Order
+from mt5crs.terminal.simulated.book import Order, stated_expiration
 from mt5crs.terminal.simulated.checks import Draft, margin_after, verdict
 from mt5crs.terminal.simulated.ledger import Ledger
 from mt5crs.terminal.simulated.live import NO_TICK
@@ -14,10 +14,9 @@ from mt5crs.terminal.simulated.market import Market
 from mt5crs.terminal.simulated.matching import STOP_LIMITS, market_price
 from mt5crs.terminal.simulated.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
-FIELD_DEFAULTS: dict[str, int | float | str] = {
-    name: {"int": 0, "float": 0.0, "str": ""}[kind.__name__]
-    for name, kind in TradeRequest.__annotations__.items()
-}
+ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
+FIELD_DEFAULTS = {name: ABSENT[kind] for name, kind in TradeRequest.__annotations__.items()}
+QUOTED = (c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING)  # the answers to these carry bid and ask
 T = TypeVar("T")
 
 
@@ -80,21 +79,21 @@ class Trading:
             numbers = (0, 0, 0.0, 0.0, 0.0, 0.0)
             return OrderSendResult((retcode, *numbers, COMMENTS[retcode], 0, 0, draft.request))
         self._request_id += 1
-        bid, ask = draft.tick.bid, draft.tick.ask
-        if retcode:
-            outcome = Outcome(0, 0, draft.request.volume, draft.request.price)
-        else:
-            retcode = c.TRADE_RETCODE_DONE
-            outcome = self._actions[draft.request.action](draft)
+        action = draft.request.action
+        quoted = retcode == c.TRADE_RETCODE_REQUOTE or (not retcode and action in QUOTED)
+        quote = (draft.tick.bid, draft.tick.ask) if quoted else (0.0, 0.0)
+        outcome = Outcome() if retcode else self._actions[action](draft)
+        retcode = retcode or c.TRADE_RETCODE_DONE
         return OrderSendResult(
-            (retcode, *outcome, bid, ask, COMMENTS[retcode], self._request_id, 0, draft.request)
+            (retcode, *outcome, *quote, COMMENTS[retcode], self._request_id, 0, draft.request)
         )
 
     def _draft(self, fields: Mapping[str, object]) -> Draft:
         request = TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
         position = self._account.positions.get(request.position)
         order = self._account.orders.get(request.order)
-        name = order.symbol if order else position.symbol if position and not request.symbol else request.symbol
+        changed = order or (None if request.symbol else position)
+        name = request.symbol if changed is None else changed.symbol
         symbol = self._market.symbols.get(name)
         return Draft(
             request=request,
@@ -133,10 +132,9 @@ class Trading:
         if order.type in STOP_LIMITS:
             order.price_stoplimit = request.stoplimit
         order.type_time = request.type_time
-        if request.type_time in (c.ORDER_TIME_SPECIFIED, c.ORDER_TIME_SPECIFIED_DAY):
-            order.expiration = request.expiration
+        order.expiration = stated_expiration(request, order.time_setup_msc)
         self._account.orders[order.ticket] = order
-        return Outcome(0, order.ticket, order.volume_initial, order.price_open)
+        return Outcome(0, order.ticket, order.volume_initial)
 
     def _sltp(self, draft: Draft) -> Outcome:
         position = _there(draft.position)
@@ -147,9 +145,10 @@ class Trading:
     def _modify(self, draft: Draft) -> Outcome:
         order, request = _there(draft.order), draft.request
         order.price_open, order.sl, order.tp = request.price, request.sl, request.tp
-        order.type_time, order.expiration = request.type_time, request.expiration
-        order.price_stoplimit = request.stoplimit
-        return Outcome(0, order.ticket, order.volume_current, order.price_open)
+        order.type_time = request.type_time
+        order.expiration = stated_expiration(request, order.time_setup_msc)
+        order.price_stoplimit = request.stoplimit if order.type in STOP_LIMITS else 0.0
+        return Outcome(0, order.ticket)
 
     def _remove(self, draft: Draft) -> Outcome:
         order = _there(draft.order)
@@ -193,7 +192,6 @@ class Trading:
             tp=request.tp,
             type_filling=request.type_filling,
         )
-
 
 
 def _there(thing: T | None) -> T:
