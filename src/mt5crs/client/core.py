@@ -9,7 +9,7 @@ from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.constants import RES_E_INTERNAL_FAIL, RES_E_INTERNAL_FAIL_CONNECT, RES_E_INTERNAL_FAIL_TIMEOUT
 from mt5crs.errors import BridgeError, Unreachable
 from mt5crs.operation import Kind, Operation
-from mt5crs.settings import Settings
+from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
 from mt5crs.wire.session import SUCCESS, Done, Session
 
@@ -66,7 +66,7 @@ class Core:
     @property
     def where(self) -> str:
         """The gateway's address, for people."""
-        return f"{self.settings.host}:{self.settings.port}"
+        return address(self.settings.host, self.settings.port)
 
     def session(self) -> Session:
         """Return the session of a new connection."""

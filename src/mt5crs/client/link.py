@@ -3,7 +3,7 @@
 import zmq
 
 from mt5crs.errors import ProtocolError, SettingError
-from mt5crs.settings import Settings
+from mt5crs.settings import Settings, address
 from mt5crs.wire.session import Session
 
 RECONNECT_MS = (50, 1000)
@@ -12,11 +12,6 @@ HEARTBEAT_MS = (1000, 3000)
 """How often the transport asks for a sign of life, and how long it waits for one."""
 
 _RECV_INTO = hasattr(zmq.Socket, "recv_into")  # since pyzmq 26.4
-
-
-def endpoint(host: str, port: int) -> str:
-    """Return the ZeroMQ address of a host and port (an IPv6 address gets its brackets)."""
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def connect(
@@ -36,7 +31,7 @@ def connect(
     socket = context.socket(kind)
     try:
         _configure(socket, settings)
-        socket.connect(endpoint(settings.host, port))
+        socket.connect(f"tcp://{address(settings.host, port)}")
     except zmq.ZMQError as error:
         socket.close()
         raise SettingError(

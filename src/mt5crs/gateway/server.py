@@ -27,6 +27,7 @@ from mt5crs.gateway.transfers import Frames
 from mt5crs.gateway.zap import DOMAIN, ENDPOINT, answer
 from mt5crs.security.keys import GatewayKeys
 from mt5crs.security.policy import ANONYMOUS, Principal
+from mt5crs.settings import address
 from mt5crs.terminal.port import TerminalPort
 from mt5crs.wire.messages import HARD_LIMIT
 
@@ -123,10 +124,9 @@ class Server:
 
     def _bind(self, socket: _Socket, port: int) -> int:
         host = "127.0.0.1" if self._config.host == "localhost" else self._config.host
-        address = f"[{host}]" if ":" in host else host
         socket.setsockopt(zmq.IPV6, int(":" in host))
         try:
-            socket.bind(f"tcp://{address}:{port or '*'}")
+            socket.bind(f"tcp://{address(host, port)}")
         except zmq.ZMQError as error:
             raise SettingError(
                 f"cannot listen on {host} port {port}: {error.strerror}",

@@ -1,0 +1,48 @@
+"""What all tests share: no skipping in CI, no settings from outside, real gateways to talk to."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Gateway
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the caller's environment nor a .env above the current directory decides a test."""
+    for name in [name for name in os.environ if name.startswith("MT5_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / ".env").touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway process on the simulated terminal, shared by the tests of a module."""
+    with Gateway(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway process of the test's own."""
+    with Gateway(tmp_path) as running:
+        yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was skipped; in CI it is a failure (see `pytest_sessionfinish`)."""
+    if os.environ.get("CI") and terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("skipped tests are failures in CI", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let no skip pass in CI."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,108 @@
+"""A client core and a gateway core joined in memory: no socket, no sleep, time by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mt5crs.api import OPERATIONS
+from mt5crs.gateway.dispatch import Dispatch
+from mt5crs.operation import Operation, Result
+from mt5crs.security.policy import ANONYMOUS, Principal
+from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
+from mt5crs.wire.session import Done, Fill, Session
+
+START = 1_763_985_600.0  # Monday 2025-11-24 12:00 UTC
+
+Fate = Callable[[bytes], bool]
+"""Decides whether a frame arrives."""
+
+
+def arrives(_frame: bytes) -> bool:
+    return True
+
+
+class CountingTerminal(SimulatedTerminal):
+    """The simulated terminal, with a count of what reached it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(SimulatedConfig(seed=7), clock=clock)
+        self.calls: list[str] = []
+
+    def call(self, op: Operation[..., Any], wire: Any) -> Result:
+        self.calls.append(op.name)
+        return super().call(op, wire)
+
+
+class Bridge:
+    """One connection between one client and one gateway.
+
+    Attributes:
+        now: The client's and the gateway's monotonic clock, in seconds.
+        to_gateway: Decides which frames arrive at the gateway.
+        to_client: Decides which messages arrive at the client.
+    """
+
+    def __init__(self, principal: Principal = ANONYMOUS) -> None:
+        self.now = 100.0
+        self.principal = principal
+        self.terminal = CountingTerminal(lambda: START + self.now)
+        self.watches: set[tuple[str, str]] = set()
+        self.session = Session(client="me", software="test", where="gtw:5555", watches=self.watches)
+        self.to_gateway: Fate = arrives
+        self.to_client: Fate = arrives
+        self.sent: list[bytes] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Start the gateway again: the same terminal, nothing else left."""
+        self.dispatch = Dispatch(self.terminal, stream_port=5556)
+        self.peer = f"peer-{self.dispatch.epoch}".encode()
+
+    def ask(self, name: str, *args: Any, timeout: float = 5.0, key: str = "", **kwargs: Any) -> int:
+        """Ask for an operation; nothing moves yet."""
+        op = OPERATIONS[name]
+        return self.session.ask(op, op.signature.bind(name, args, kwargs), self.now, timeout, key)
+
+    def pump(self) -> list[Done]:
+        """Move frames until nothing moves; return what was settled."""
+        settled = self.session.tick(self.now)
+        while self.session.outbox:
+            frame, pending = self.session.outbox.popleft()
+            self.sent.append(frame)
+            if pending is not None:
+                pending.sent = True
+            if self.to_gateway(frame):
+                answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
+                if answer:
+                    self._deliver(answer, settled)
+            for _, chunk in self.dispatch.transfers.chunks(100):
+                self._deliver(chunk, settled)
+            settled += self.session.tick(self.now)
+        return settled
+
+    def _deliver(self, frames: list[Any], settled: list[Done]) -> None:
+        if not self.to_client(frames[0]):
+            return
+        event = self.session.receive(frames[0], self.now)
+        if isinstance(event, Fill):
+            rows = frames[1]
+            event.buffer[: len(rows)] = rows
+            event = self.session.filled(event, len(rows))
+        if isinstance(event, Done):
+            settled.append(event)
+
+    def pass_time(self, seconds: float, step: float = 0.25) -> list[Done]:
+        """Let time pass, moving frames as it goes."""
+        settled: list[Done] = []
+        for _ in range(round(seconds / step)):
+            self.now += step
+            settled += self.pump()
+        return settled
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> Done:
+        """Ask, and move frames until it is settled."""
+        id_ = self.ask(name, *args, **kwargs)
+        (done,) = [done for done in self.pump() if done.id == id_]
+        return done
+
+
+BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
