@@ -22,6 +22,15 @@ def stated_expiration(request: TradeRequest, setup_msc: int) -> int:
     return int(request.expiration) if specified else 0
 
 
+def expiration_msc(type_time: int, expiration: int) -> float:
+    """Return when a stated expiration takes effect, server milliseconds; infinity if it never does."""
+    if type_time == ORDER_TIME_SPECIFIED:
+        return expiration * 1000
+    if type_time == ORDER_TIME_SPECIFIED_DAY:
+        return (expiration // DAY * DAY + DAY - 1) * 1000
+    return float("inf")
+
+
 @dataclass(slots=True)
 class Position:
     """An open position; times in server milliseconds."""
@@ -92,11 +101,7 @@ class Order:
         if self.type_time == ORDER_TIME_DAY:
             # The market never closes for the night: the trading day is the server's calendar day.
             return (self.time_setup_msc // 1000 // DAY + 1) * DAY * 1000
-        if self.type_time == ORDER_TIME_SPECIFIED:
-            return self.expiration * 1000
-        if self.type_time == ORDER_TIME_SPECIFIED_DAY:
-            return (self.expiration // DAY * DAY + DAY - 1) * 1000
-        return float("inf")
+        return expiration_msc(self.type_time, self.expiration)
 
     def record(self, price_current: float) -> TradeOrder:
         """Return the structure of `orders_get` and `history_orders_get`."""

@@ -6,12 +6,13 @@ check is a function of a `Draft` and returns a return code, 0 for no objection.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeRequest
 from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.book import Order, Position, stated_expiration
+from mt5crs.terminal.simulated.book import Order, Position, expiration_msc, stated_expiration
 from mt5crs.terminal.simulated.catalogue import Instrument
 from mt5crs.terminal.simulated.matching import BUYS, STOP_LIMITS, TRIGGERS, market_price
 
@@ -194,7 +195,7 @@ def _expiration(draft: Draft) -> int:
     if not 0 <= kind <= c.ORDER_TIME_SPECIFIED_DAY or not draft.instrument.expiration_mode >> kind & 1:
         return c.TRADE_RETCODE_INVALID_EXPIRATION
     if kind in (c.ORDER_TIME_SPECIFIED, c.ORDER_TIME_SPECIFIED_DAY):
-        past = request.expiration * 1000 <= draft.now_msc
+        past = expiration_msc(kind, request.expiration) <= draft.now_msc
         return c.TRADE_RETCODE_INVALID_EXPIRATION if past else OK
     return OK
 
@@ -331,12 +332,16 @@ def _enough_money(draft: Draft) -> int:
 
 def margin_after(draft: Draft) -> float:
     """Return the account's margin if the request were carried out."""
-    request, account = draft.request, draft.account
-    held = list(account.positions.values())
-    if request.action == c.TRADE_ACTION_DEAL and draft.position is None:
-        price = market_price(draft.is_buy, draft.tick.bid, draft.tick.ask)
-        held.append(Position.proposed(request.symbol, request.type, request.volume, price))
-    return account.margin(held)
+    request, position = draft.request, draft.position
+    held = list(draft.account.positions.values())
+    if request.action == c.TRADE_ACTION_DEAL:
+        if position is None:
+            price = market_price(draft.is_buy, draft.tick.bid, draft.tick.ask)
+            held.append(Position.proposed(request.symbol, request.type, request.volume, price))
+        else:
+            held.remove(position)
+            held.append(replace(position, volume=position.volume - request.volume))
+    return draft.account.margin(held)
 
 
 OPEN_CHECKS: tuple[Check, ...] = (

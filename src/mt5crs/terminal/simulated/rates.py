@@ -117,6 +117,14 @@ class Rates:
             return done
         return self._join(timeframe, done, self._forming(timeframe, current, now_msc))
 
+    def is_full(self, timeframe: int, start: int, stop: int, now_msc: int, limit: int) -> bool:
+        """Whether `limit` bars or more open from `start` to `stop`; made only where some may be missing."""
+        first, last = max(start, self._source.start), min(stop, now_msc // 1000)
+        room = max(last - first, -1) // PERIODS[timeframe] + 1
+        if room < limit or self._source.contiguous:
+            return room >= limit
+        return len(self.between(timeframe, start, stop, now_msc)) >= limit
+
     def last(self, timeframe: int, stop: int, count: int, now_msc: int) -> RatesArray:
         """Return the last `count` bars that open at or before `stop`; all there are if fewer."""
         reach = PERIODS[timeframe] * (count + 1) + (31 * DAY if timeframe == TIMEFRAME_MN1 else 0)

@@ -176,8 +176,9 @@ class SyntheticSource:
         opens[:, 1:] = closes[:, :-1]
         opens[:, 0] = np.rint(np.exp(start[:-1]) * scale)
         reach = np.mean(np.abs(closes - opens), axis=1, keepdims=True) * 1.6 * PROFILE
-        highs = np.maximum(opens, closes) + np.rint(reach * noise[:, 0] ** 3)
-        lows = np.minimum(opens, closes) - np.rint(reach * noise[:, 1] ** 3)
+        wicks = noise[:, :2] * noise[:, :2] * noise[:, :2]  # mostly short, at times long
+        highs = np.maximum(opens, closes) + np.rint(reach * wicks[:, 0])
+        lows = np.minimum(opens, closes) - np.rint(reach * wicks[:, 1])
         for name, points in (("open", opens), ("high", highs), ("low", lows), ("close", closes)):
             bars[name] = (points / scale).reshape(-1)
         volumes = np.maximum(self._rate * PROFILE * (0.5 + noise[:, 2]), 6.0)

@@ -266,8 +266,10 @@ class SimulatedTerminal:
         if refusal is not None:
             return refusal
         now_msc = self._market.clock.now_msc()
-        bars = self._market.rates(symbol).between(timeframe, date_from, date_to, now_msc)
-        return _ok(bars) if len(bars) < self.config.maxbars else Result(None, INVALID)
+        rates = self._market.rates(symbol)
+        if rates.is_full(timeframe, date_from, date_to, now_msc, self.config.maxbars):
+            return Result(None, INVALID)
+        return _ok(rates.between(timeframe, date_from, date_to, now_msc))
 
     def _copy_ticks_from(self, symbol: str, date_from: int, count: int, flags: int) -> Result:
         if flags not in TICK_MASKS or count <= 0:

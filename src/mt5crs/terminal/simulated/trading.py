@@ -110,10 +110,7 @@ class Trading:
 
     def _totals_after(self, draft: Draft) -> tuple[float, ...]:
         totals = self._account.totals()
-        margin = totals.margin
-        if draft.request.action == c.TRADE_ACTION_DEAL and draft.position is None:
-            margin = margin_after(draft)
-        after = Totals.of(totals.balance, totals.credit, totals.profit, margin)
+        after = Totals.of(totals.balance, totals.credit, totals.profit, margin_after(draft))
         return after.balance, after.equity, after.profit, after.margin, after.margin_free, after.margin_level
 
     # ---- actions ----
