@@ -1,0 +1,191 @@
+"""`mt5crs gateway`: serve a terminal."""
+
+import logging
+import signal
+import sys
+import threading
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mt5crs.cli.options import existing
+from mt5crs.cli.report import Failure, note
+from mt5crs.settings import Settings, address
+
+if TYPE_CHECKING:
+    from mt5crs.gateway.config import GatewayConfig
+    from mt5crs.gateway.server import Server
+    from mt5crs.terminal.port import TerminalPort
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
+
+WARNING = """\
+warning: {where} is open without keys: anybody who reaches it can trade on this account.
+  hint: `mt5crs keys init` makes keys; then start the gateway with --keys"""
+
+
+class TerminalKind(str, Enum):
+    """What the gateway stands beside."""
+
+    SIMULATED = "simulated"
+    OFFICIAL = "official"
+
+
+_SIMULATED_ONLY = ("seed", "replay", "symbol", "speed", "deposit")
+_OFFICIAL_ONLY = ("path", "login", "server", "password")
+
+_SIMULATED: Any = {"rich_help_panel": "Simulated terminal"}
+_OFFICIAL: Any = {"rich_help_panel": "Official terminal"}
+
+
+def gateway(
+    terminal: Annotated[TerminalKind, typer.Option(help="Which terminal to serve.")] = TerminalKind.SIMULATED,
+    host: Annotated[str | None, typer.Option(help="Address to bind (MT5_HOST).")] = None,
+    port: Annotated[
+        str | None, typer.Option(help="Port for requests, 0 for any free one (MT5_PORT).")
+    ] = None,
+    stream_port: Annotated[
+        str | None, typer.Option(help="Port for streams, 0 for any free one (MT5_STREAM_PORT).")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The gateway's folder of keys; see `mt5crs keys`.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow other machines to connect without keys.")
+    ] = False,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write this file while the gateway listens.")
+    ] = None,
+    stop_with_stdin: Annotated[
+        bool, typer.Option("--stop-with-stdin", help="Stop when the standard input ends.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Selects the made-up prices.", **_SIMULATED)] = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Replay real bars or ticks.", **_SIMULATED)
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="The symbol of that file, where its name has none.", **_SIMULATED)
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Server seconds in a second of the clock.", **_SIMULATED)
+    ] = None,
+    deposit: Annotated[
+        float | None, typer.Option(help="The balance that the account opens with.", **_SIMULATED)
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
+    login: Annotated[
+        int | None, typer.Option(envvar="MT5_LOGIN", help="Account to log in to.", **_OFFICIAL)
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(envvar="MT5_SERVER", help="Name of the trade server.", **_OFFICIAL)
+    ] = None,
+) -> None:
+    """Serve a terminal to clients, until a signal or Ctrl-C.
+
+    The password of an official terminal's account comes from MT5_PASSWORD alone: a command line can be read
+    by every user of the machine.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    config = _config(host, port, stream_port, keys=keys, insecure=insecure, ready_file=ready_file)
+    simulated = {"seed": seed, "replay": replay, "symbol": symbol, "speed": speed, "deposit": deposit}
+    official = {"path": path, "login": login, "server": server}
+    _serve(config, _terminal(terminal, {**simulated, **official}), stop_with_stdin)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(gateway)
+
+
+def _config(host: str | None, port: str | None, stream_port: str | None, **rest: Any) -> "GatewayConfig":
+    from mt5crs.gateway.config import GatewayConfig
+
+    # MT5_KEYS names a client's file; a gateway's folder of keys is given by its flag alone.
+    flags = {"host": host, "port": port, "stream_port": stream_port}
+    settings = Settings.read(flags, bind=True)
+    config = GatewayConfig(host=settings.host, port=settings.port, stream_port=settings.stream_port, **rest)
+    config.check()  # before the terminal: a replay can take seconds to read
+    return config
+
+
+def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "TerminalPort":
+    given = {name: value for name, value in options.items() if value is not None}
+    foreign = _OFFICIAL_ONLY if kind is TerminalKind.SIMULATED else _SIMULATED_ONLY
+    # The account of an official terminal may be in the environment while a simulated one is served.
+    surplus = [name for name in foreign if name in given and name not in {"login", "server"}]
+    if surplus:
+        raise typer.BadParameter(f"--{surplus[0]} is not for the {kind.value} terminal")
+    return _simulated(given) if kind is TerminalKind.SIMULATED else _official(given)
+
+
+def _simulated(given: dict[str, Any]) -> "TerminalPort":
+    from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
+
+    existing(given.get("replay"), "replay file")
+    if "symbol" in given and "replay" not in given:
+        raise typer.BadParameter("--symbol names the symbol of a --replay file")
+    names = {"symbol": "replay_symbol"}
+    known = {names.get(name, name): value for name, value in given.items() if name in _SIMULATED_ONLY}
+    return SimulatedTerminal(SimulatedConfig(**known))
+
+
+def _official(given: dict[str, Any]) -> "TerminalPort":
+    import os
+
+    from mt5crs.terminal.official import OfficialTerminal
+
+    password = os.environ.get("MT5_PASSWORD", "")
+    if password and "login" not in given:
+        raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
+    return OfficialTerminal(**given, password=password)
+
+
+def _serve(config: "GatewayConfig", terminal: "TerminalPort", stop_with_stdin: bool) -> None:
+    from mt5crs.gateway.server import Server
+
+    try:
+        server = Server(config, terminal)
+    except BaseException:
+        terminal.close()
+        raise
+    # `run` takes the signals over; one that comes between the line below and `run` must not be lost.
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda _number, _frame: server.stop())
+    if stop_with_stdin:
+        threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
+    if not config.is_loopback and config.keys is None:
+        note(WARNING.format(where=address(config.host, server.port)))
+    _announce(config, server, terminal)
+    server.run()
+
+
+def _wait_for_stdin(server: "Server") -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    server.stop()
+
+
+def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort") -> None:
+    where = address(config.host, server.port)
+    account = _account(terminal)
+    lines = [
+        f"listening on tcp://{where}, streams on {server.stream_port}, {terminal.name} terminal",
+        f"account {account}",
+        f"keys {'on' if config.keys else 'off'}; stop with Ctrl-C",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _account(terminal: "TerminalPort") -> str:
+    from mt5crs.api import OPERATIONS
+    from mt5crs.model import AccountInfo
+
+    value = terminal.call(OPERATIONS["account_info"], []).value
+    if value is None:
+        return "none yet"
+    account = AccountInfo(value)
+    return f"{account.login} on {account.server}, balance {account.balance:.2f} {account.currency}"

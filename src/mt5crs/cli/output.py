@@ -1,0 +1,168 @@
+"""The one table renderer: for people, as JSON, as CSV.
+
+People see some columns, rounded as MetaTrader rounds them; programs get every field with its exact number.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Mapping[str, Any]
+
+UNBOUNDED = 100_000
+"""Columns of an output that is no terminal: nothing is cut off."""
+
+
+class Form(str, Enum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Column(NamedTuple):
+    """A column that people see.
+
+    Attributes:
+        title: Its heading.
+        show: Returns the text of a row's cell.
+        right: Whether it is aligned to the right, as numbers are.
+    """
+
+    title: str
+    show: Callable[[Row], str]
+    right: bool = False
+
+
+class Table(NamedTuple):
+    """A result.
+
+    Attributes:
+        title: What it is.
+        columns: What people see.
+        fields: The fields of a row for programs, in order.
+        rows: The rows.
+        view: The rows that people see, where these are others.
+        document: What is written as JSON, where that is not the list of rows.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    fields: Sequence[str]
+    rows: Sequence[Row]
+    view: Sequence[Row] | None = None
+    document: Any = None
+
+
+def field(name: str, title: str = "", show: Callable[[Any], str] = str, *, right: bool = False) -> Column:
+    """Return a column that shows one field."""
+    return Column(title or name, lambda row: show(row[name]), right)
+
+
+class Output:
+    """Where results go.
+
+    Args:
+        form: How they are written.
+        stream: Where to; the standard output without it.
+    """
+
+    def __init__(self, form: Form = Form.TABLE, stream: TextIO | None = None) -> None:
+        self.form = form
+        self._stream = stream or sys.stdout
+
+    @property
+    def unicode(self) -> bool:
+        """Whether more than ASCII can be written."""
+        return (getattr(self._stream, "encoding", None) or "").lower().startswith("utf")
+
+    def console(self) -> "Console":
+        """Return a console for people, plain where the output is no terminal."""
+        from rich.console import Console
+
+        width = None if self._stream.isatty() else UNBOUNDED
+        return Console(file=self._stream, width=width, highlight=False, markup=False, emoji=False)
+
+    def write(self, table: Table) -> None:
+        """Write a result."""
+        if self.form is Form.TABLE:
+            self._write_table(table)
+        elif self.form is Form.JSON:
+            document = list(table.rows) if table.document is None else table.document
+            self._stream.write(json.dumps(document, indent=2) + "\n")
+        else:
+            self._writer(table.fields, header=True).writerows(table.rows)
+        self._stream.flush()
+
+    def lines(self, columns: Sequence[Column], fields: Sequence[str]) -> Callable[[Row], None]:
+        """Return what writes one row after the other, each as soon as it is there."""
+        if self.form is Form.TABLE:
+            return _Lines(self._stream, columns).write
+        if self.form is Form.JSON:
+            return self._write_json_line
+        writer = self._writer(fields, header=True)
+        self._stream.flush()
+
+        def write(row: Row) -> None:
+            writer.writerow(row)
+            self._stream.flush()
+
+        return write
+
+    def _write_json_line(self, row: Row) -> None:
+        self._stream.write(json.dumps(row) + "\n")
+        self._stream.flush()
+
+    def _writer(self, fields: Sequence[str], *, header: bool) -> "csv.DictWriter[str]":
+        writer = csv.DictWriter(self._stream, fields, extrasaction="ignore", lineterminator="\n")
+        if header:
+            writer.writeheader()
+        return writer
+
+    def _write_table(self, table: Table) -> None:
+        from rich import box
+        from rich.table import Table as RichTable
+
+        rows = table.rows if table.view is None else table.view
+        if not rows:
+            self._stream.write(f"{table.title}: none\n")
+            return
+        grid = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in table.columns:
+            align = "right" if column.right else "left"
+            grid.add_column(column.title, justify=align, overflow="fold")
+        for row in rows:
+            grid.add_row(*(column.show(row) for column in table.columns))
+        self.console().print(grid)
+
+
+class _Lines:
+    """Rows for people one by one: a column keeps the width of its widest cell so far."""
+
+    def __init__(self, stream: TextIO, columns: Sequence[Column]) -> None:
+        self._stream = stream
+        self._columns = columns
+        self._widths: list[int] = []
+
+    def write(self, row: Row) -> None:
+        cells = [column.show(row) for column in self._columns]
+        if not self._widths:  # the heading waits for the first row, to be as wide
+            self._widths = [len(cell) for cell in cells]
+            self._write([column.title for column in self._columns])
+        self._write(cells)
+
+    def _write(self, cells: list[str]) -> None:
+        self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+        aligned = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(cells, self._widths, self._columns, strict=True)
+        ]
+        self._stream.write("  ".join(aligned).rstrip() + "\n")
+        self._stream.flush()

@@ -1,0 +1,85 @@
+"""`mt5crs positions` and `orders`: what is open."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from mt5crs.cli.formats import digits_of, lots, moment, money, named, price
+from mt5crs.cli.options import Call, connected
+from mt5crs.cli.output import Column, Table, field
+from mt5crs.model import Record, TradeOrder, TradePosition
+
+_POSITION_TYPE = named("POSITION_TYPE_")
+_ORDER_TYPE = named("ORDER_TYPE_")
+
+Symbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Of one symbol.")]
+
+
+def positions_table(call: Call, found: Sequence[TradePosition]) -> Table:
+    """Return positions as a table."""
+    quote = _quotes(call, found)
+    columns = (
+        field("ticket", right=True),
+        field("symbol"),
+        field("type", show=_POSITION_TYPE),
+        field("volume", "lots", lots, right=True),
+        quote("price_open", "open"),
+        quote("sl", "SL"),
+        quote("tp", "TP"),
+        quote("price_current", "current"),
+        field("swap", show=money, right=True),
+        field("profit", show=money, right=True),
+        field("time", "time (server)", moment),
+        field("comment"),
+    )
+    return Table("positions", columns, TradePosition.__match_args__, _rows(found))
+
+
+def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
+    """Return pending orders as a table."""
+    quote = _quotes(call, found)
+    columns = (
+        field("ticket", right=True),
+        field("symbol"),
+        field("type", show=_ORDER_TYPE),
+        field("volume_current", "lots", lots, right=True),
+        quote("price_open", "price"),
+        quote("sl", "SL"),
+        quote("tp", "TP"),
+        quote("price_current", "current"),
+        field("time_setup", "time (server)", moment),
+        field("comment"),
+    )
+    return Table("orders", columns, TradeOrder.__match_args__, _rows(found))
+
+
+def _rows(found: Sequence[Record]) -> list[dict[str, Any]]:
+    return [record._asdict() for record in found]
+
+
+def _quotes(call: Call, found: Sequence[TradePosition | TradeOrder]) -> Any:
+    digits = digits_of(call.client, {record.symbol for record in found})
+
+    def quote(name: str, title: str) -> Column:
+        return Column(title, lambda row: price(row[name], digits[row["symbol"]]), right=True)
+
+    return quote
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+
+    @connected(app)
+    def positions(call: Call, symbol: Symbol = None) -> None:
+        """List the open positions."""
+        wanted = {} if symbol is None else {"symbol": symbol}
+        found = call.got(call.client.positions_get(**wanted), "positions_get")
+        call.output.write(positions_table(call, found))
+
+    @connected(app)
+    def orders(call: Call, symbol: Symbol = None) -> None:
+        """List the pending orders."""
+        wanted = {} if symbol is None else {"symbol": symbol}
+        found = call.got(call.client.orders_get(**wanted), "orders_get")
+        call.output.write(orders_table(call, found))

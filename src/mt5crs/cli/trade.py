@@ -1,0 +1,321 @@
+"""`mt5crs buy`, `sell` and `close`."""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from mt5crs import constants as c
+from mt5crs.cli import values
+from mt5crs.cli.formats import lots
+from mt5crs.cli.options import Call, connected
+from mt5crs.cli.output import Row, Table, field
+from mt5crs.cli.report import Failure
+from mt5crs.cli.retcodes import SUCCESSES, meaning
+from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
+from mt5crs.model import OrderSendResult, SymbolInfo
+
+if TYPE_CHECKING:
+    from mt5crs.client.blocking import Client
+    from mt5crs.model import TradeOrder, TradePosition
+
+DEVIATION = 20
+"""Points that a market price may differ, where the execution heeds it."""
+COMMENT_LENGTH = 31
+
+
+class Filling(str, Enum):
+    """Filling modes by the names that people type."""
+
+    FOK = "fok"
+    IOC = "ioc"
+    RETURN = "return"
+    BOC = "boc"
+
+
+_FILLINGS = {mode: getattr(c, f"ORDER_FILLING_{mode.name}") for mode in Filling}
+_FILLING_BITS = {1: c.ORDER_FILLING_FOK, 2: c.ORDER_FILLING_IOC}
+"""What the bits of `SymbolInfo.filling_mode` allow for market orders, the preferred one first."""
+
+_PENDING = {
+    ("buy", "limit"): c.ORDER_TYPE_BUY_LIMIT,
+    ("buy", "stop"): c.ORDER_TYPE_BUY_STOP,
+    ("sell", "limit"): c.ORDER_TYPE_SELL_LIMIT,
+    ("sell", "stop"): c.ORDER_TYPE_SELL_STOP,
+}
+_MARKET = {"buy": c.ORDER_TYPE_BUY, "sell": c.ORDER_TYPE_SELL}
+
+RESULT_FIELDS = (
+    *("action", "symbol", "retcode", "meaning"),
+    *(name for name in OrderSendResult.__match_args__ if name not in {"retcode", "request"}),
+)
+
+
+class Ticket(NamedTuple):
+    """An order as a person asks for it, still as text.
+
+    Attributes:
+        side: `buy` or `sell`.
+        symbol: The symbol's name.
+        volume: Lots.
+        price: Of a pending order.
+        pending: `limit` or `stop`, empty for a market order.
+        sl: Stop loss.
+        tp: Take profit.
+    """
+
+    side: str
+    symbol: str
+    volume: str
+    price: str | None
+    pending: str
+    sl: str | None
+    tp: str | None
+
+
+# ---- requests ----
+
+
+def market_filling(symbol: SymbolInfo) -> int:
+    """Return a filling mode that the symbol takes for market orders."""
+    for bit, filling in _FILLING_BITS.items():
+        if symbol.filling_mode & bit:
+            return filling
+    return c.ORDER_FILLING_RETURN
+
+
+def opening(call: Call, ticket: Ticket, extras: dict[str, Any], filling: Filling | None) -> dict[str, Any]:
+    """Return the trade request of an order."""
+    if bool(ticket.pending) != (ticket.price is not None):
+        raise typer.BadParameter(
+            "a pending order has --price and one of --limit and --stop; a market order none"
+        )
+    symbol = call.symbol(ticket.symbol)
+    request: dict[str, Any] = {
+        "symbol": symbol.name,
+        "volume": values.volume(ticket.volume, symbol, "VOLUME"),
+        "type_time": c.ORDER_TIME_GTC,
+        **{name: value for name, value in extras.items() if value is not None},
+    }
+    for name in ("sl", "tp", "price"):
+        text = getattr(ticket, name)
+        if text is not None:
+            request[name] = values.price(text, symbol, f"--{name}")
+    _show(call.client, symbol)
+    if ticket.pending:
+        request |= {"action": c.TRADE_ACTION_PENDING, "type": _PENDING[ticket.side, ticket.pending]}
+    else:
+        request |= {"action": c.TRADE_ACTION_DEAL, "type": _MARKET[ticket.side]}
+        request["price"] = _market_price(call, symbol.name, ticket.side == "buy")
+        request.setdefault("deviation", DEVIATION)
+    default = c.ORDER_FILLING_RETURN if ticket.pending else market_filling(symbol)
+    request["type_filling"] = default if filling is None else _FILLINGS[filling]
+    return request
+
+
+def closing(call: Call, position: "TradePosition", volume: float, deviation: int) -> dict[str, Any]:
+    """Return the request that closes a position, or a part of it."""
+    symbol = call.symbol(position.symbol)
+    buys = position.type == c.POSITION_TYPE_SELL
+    return {
+        "action": c.TRADE_ACTION_DEAL,
+        "position": position.ticket,
+        "symbol": position.symbol,
+        "volume": volume,
+        "type": c.ORDER_TYPE_BUY if buys else c.ORDER_TYPE_SELL,
+        "price": _market_price(call, position.symbol, buys),
+        "deviation": deviation,
+        "magic": position.magic,
+        "type_time": c.ORDER_TIME_GTC,
+        "type_filling": market_filling(symbol),
+    }
+
+
+def _show(client: "Client", symbol: SymbolInfo) -> None:
+    if not symbol.visible:  # the terminal has no prices of what it does not watch
+        client.symbol_select(symbol.name, True)
+
+
+def _market_price(call: Call, symbol: str, buys: bool) -> float:
+    tick = call.got(call.client.symbol_info_tick(symbol), f"tick of {symbol}")
+    return float(tick.ask if buys else tick.bid)
+
+
+# ---- results ----
+
+
+def send(call: Call, request: dict[str, Any]) -> OrderSendResult:
+    """Send a request.
+
+    Raises:
+        OutcomeUnknown: It may have been executed.
+        Failure: The terminal did not take it.
+    """
+    try:
+        result = call.client.order_send(request)
+    except OutcomeUnknown:
+        raise
+    except BridgeError as error:
+        if error.certainty is Certainty.UNKNOWN:
+            raise OutcomeUnknown(error.message, hint=error.hint) from error
+        raise
+    answered: OrderSendResult = call.got(result, "answer to the order")
+    return answered
+
+
+def results_table(results: Sequence[tuple[str, OrderSendResult]]) -> Table:
+    """Return what became of requests."""
+    columns = (
+        field("action"),
+        field("symbol"),
+        field("retcode", right=True),
+        field("meaning"),
+        field("order", right=True),
+        field("deal", right=True),
+        field("volume", "lots", lots, right=True),
+        field("price", show=lambda value: f"{value:g}" if value else "", right=True),
+        field("comment"),
+    )
+    rows = [_result_row(action, result) for action, result in results]
+    document = [
+        {**row, "request": result.request._asdict()} for row, (_, result) in zip(rows, results, strict=True)
+    ]
+    return Table("result", columns, RESULT_FIELDS, rows, document=document)
+
+
+def _result_row(action: str, result: OrderSendResult) -> Row:
+    fields = {name: value for name, value in result._asdict().items() if name != "request"}
+    return {
+        "action": action,
+        "symbol": result.request.symbol,
+        **fields,
+        "meaning": meaning(result.retcode).text,
+    }
+
+
+def conclude(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> None:
+    """Write results.
+
+    Raises:
+        Failure: One was rejected.
+    """
+    call.output.write(results_table(results))
+    rejected = [result for _, result in results if result.retcode not in SUCCESSES]
+    if rejected:
+        retcode = rejected[0].retcode
+        text, hint = meaning(retcode)
+        which = "the order" if len(results) == 1 else f"{len(rejected)} of {len(results)} orders"
+        raise Failure(f"{which} was rejected: {retcode}, {text}", hint=hint)
+
+
+# ---- what to close ----
+
+
+def to_close(
+    call: Call, ticket: int | None, symbol: str | None, everything: bool
+) -> "tuple[Sequence[TradePosition], Sequence[TradeOrder]]":
+    """Return the positions to close and the pending orders to cancel."""
+    if [ticket is not None, symbol is not None, everything].count(True) != 1:
+        raise typer.BadParameter("say what to close: a TICKET, --symbol NAME or --all")
+    client = call.client
+    if ticket is not None:
+        positions = call.got(client.positions_get(ticket=ticket), "positions_get")
+        orders = () if positions else call.got(client.orders_get(ticket=ticket), "orders_get")
+        if not positions and not orders:
+            raise Failure(
+                f"there is no position or pending order {ticket}",
+                hint="`mt5crs positions` and `orders` list them",
+            )
+        return positions, orders
+    wanted = {} if symbol is None else {"symbol": symbol}
+    if symbol is not None:
+        call.symbol(symbol)
+    return call.got(client.positions_get(**wanted), "positions_get"), ()
+
+
+def close_all(
+    call: Call, ticket: int | None, symbol: str | None, everything: bool, volume: str | None, deviation: int
+) -> None:
+    """Close positions, or cancel the pending order of a ticket."""
+    if volume is not None and ticket is None:
+        raise typer.BadParameter("--volume is for one TICKET")
+    positions, orders = to_close(call, ticket, symbol, everything)
+    if volume is not None and orders:
+        raise typer.BadParameter(
+            f"{ticket} is a pending order, which is cancelled as a whole", param_hint="--volume"
+        )
+    results = []
+    for position in positions:
+        part = position.volume
+        if volume is not None:
+            part = values.volume(volume, call.symbol(position.symbol), "--volume", position.volume)
+        results.append(("close", send(call, closing(call, position, part, deviation))))
+    results.extend(
+        ("cancel", send(call, {"action": c.TRADE_ACTION_REMOVE, "order": order.ticket})) for order in orders
+    )
+    conclude(call, results)
+
+
+# ---- commands ----
+
+_SIDES = {"buy": "Buy", "sell": "Sell"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for side in _SIDES:
+        connected(app, side)(_opener(side))
+
+    @connected(app)
+    def close(
+        call: Call,
+        ticket: Annotated[
+            int | None, typer.Argument(help="A position, or a pending order to cancel.")
+        ] = None,
+        symbol: Annotated[
+            str | None, typer.Option("--symbol", "-s", help="All positions of a symbol.")
+        ] = None,
+        everything: Annotated[bool, typer.Option("--all", help="All positions.")] = False,
+        volume: Annotated[str | None, typer.Option(help="Lots to close; all without it.")] = None,
+        deviation: Annotated[int, typer.Option(min=0, help="Points that the price may differ.")] = DEVIATION,
+    ) -> None:
+        """Close a position or a part of it, those of a symbol, or all."""
+        close_all(call, ticket, symbol, everything, volume, deviation)
+
+
+def _opener(side: str) -> Callable[..., None]:
+    def open_(
+        call: Call,
+        symbol: Annotated[str, typer.Argument(help="A symbol's name.")],
+        volume: Annotated[str, typer.Argument(help="Lots.")],
+        price: Annotated[str | None, typer.Option(help="Price of a pending order.")] = None,
+        limit: Annotated[bool, typer.Option("--limit", help="At --price or better.")] = False,
+        stop: Annotated[bool, typer.Option("--stop", help="When the market reaches --price.")] = False,
+        sl: Annotated[str | None, typer.Option(help="Stop loss.")] = None,
+        tp: Annotated[str | None, typer.Option(help="Take profit.")] = None,
+        deviation: Annotated[
+            int | None, typer.Option(min=0, help="Points that the price may differ.")
+        ] = None,
+        magic: Annotated[int | None, typer.Option(min=0, help="The strategy's number.")] = None,
+        comment: Annotated[str | None, typer.Option(help="Up to 31 characters.")] = None,
+        filling: Annotated[
+            Filling | None, typer.Option(help="Filling mode; one that the symbol takes without it.")
+        ] = None,
+    ) -> None:
+        if limit and stop:
+            raise typer.BadParameter("--limit and --stop exclude each other")
+        if comment is not None and len(comment) > COMMENT_LENGTH:
+            raise typer.BadParameter(
+                f"a comment has up to {COMMENT_LENGTH} characters", param_hint="--comment"
+            )
+        pending = "limit" if limit else "stop" if stop else ""
+        ticket = Ticket(side, symbol, volume, price, pending, sl, tp)
+        extras = {"deviation": deviation, "magic": magic, "comment": comment}
+        request = opening(call, ticket, extras, filling)
+        conclude(call, [(" ".join(filter(None, (side, pending))), send(call, request))])
+
+    open_.__doc__ = (
+        f"{_SIDES[side]} at the market, or place a pending order with --price and --limit or --stop."
+    )
+    return open_
