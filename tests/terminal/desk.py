@@ -38,13 +38,12 @@ class Desk:
     def send(self, **fields: Any) -> Any:
         return self.get("order_send", fields)
 
-    def deal(self, kind: int, volume: float, symbol: str = "EURUSD", **fields: Any) -> Any:
-        return self.send(action=1, symbol=symbol, volume=volume, type=kind, **fields)
+    def deal(self, kind: int, volume: float, **fields: Any) -> Any:
+        return self.send(**{"action": 1, "symbol": "EURUSD", "volume": volume, "type": kind} | fields)
 
-    def pend(self, kind: int, price: float, symbol: str = "EURUSD", **fields: Any) -> Any:
-        return self.send(
-            **{"action": 5, "symbol": symbol, "volume": 0.1, "type": kind, "price": price} | fields
-        )
+    def pend(self, kind: int, price: float, **fields: Any) -> Any:
+        request = {"action": 5, "symbol": "EURUSD", "volume": 0.1, "type": kind, "price": price}
+        return self.send(**request | fields)
 
     def at(self, second: float) -> None:
         """Go to a second after the opening."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.terminal.desk import Desk
 
 from mt5crs import constants as c
 from mt5crs.model import RATES
@@ -13,9 +14,11 @@ from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.expand import collect, expand
 from mt5crs.terminal.simulated.replay import load_replay
 from mt5crs.terminal.simulated.timeframes import PERIODS
-from tests.terminal.desk import Desk
 
-NAMES = ("M1 M2 M3 M4 M5 M6 M10 M12 M15 M20 M30 H1 H2 H3 H4 H6 H8 H12 D1 W1 MN1").split()
+NAMES = [
+    *("M1", "M2", "M3", "M4", "M5", "M6", "M10", "M12", "M15", "M20", "M30"),
+    *("H1", "H2", "H3", "H4", "H6", "H8", "H12", "D1", "W1", "MN1"),
+]
 TIMEFRAMES = {name: getattr(c, f"TIMEFRAME_{name}") for name in NAMES}
 FILES = ("mt5_eurusd_m1_2025-11.csv.gz", "mt5_gbpusd_m1_2025-11.csv.gz", "mt5_usdcad_m1_2025-11.csv.gz")
 

@@ -6,7 +6,7 @@
 - HistData ticks: no header; `YYYYMMDD HHMMSSmmm,bid,ask,volume`.
 
 Each plain or gzipped. The symbol is taken from the file's name (`mt5_eurusd_m1_2025-11.csv.gz` is
-EURUSD).
+EURUSD). Times are taken as server time, as they stand.
 
 Where a replay starts: at the first minute after 80 % of the file's minutes that has 30 ticks or more, so
 that most of the file is history and live ticks come at once; if there is none, at the busiest minute of

@@ -41,8 +41,7 @@ ACTIVITY: Floats = np.array(
 )  # fmt: skip
 PROFILE: Floats = np.repeat(ACTIVITY, 60)
 _WEIGHT: Floats = PROFILE / np.sqrt(np.sum(PROFILE**2))  # standard deviations of minutes, a day's is 1
-_ELAPSED: Floats = np.cumsum(_WEIGHT**2)  # the part of a day's variance that has passed
-_ELAPSED /= _ELAPSED[-1]
+_ELAPSED: Floats = np.cumsum(_WEIGHT**2) / np.sum(_WEIGHT**2)  # the part of a day's variance that has passed
 
 
 def _generator(seed: int, name: str, day: int) -> np.random.Generator:
