@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from mt5crs import constants
+from mt5crs.model import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,14 @@ def digits_of(client: "Client", symbols: Iterable[str]) -> dict[str, int]:
     """Return the digits of the prices of some symbols."""
     infos = {symbol: client.symbol_info(symbol) for symbol in symbols}
     return {symbol: info.digits if info else 5 for symbol, info in infos.items()}
+
+
+def fields_of(record: Record) -> dict[str, Any]:
+    """Return the fields of a structure, in order; one inside it becomes a mapping, too."""
+    return {
+        name: fields_of(value) if isinstance(value, Record) else value
+        for name, value in zip(record.__match_args__, record, strict=True)
+    }
 
 
 def array_rows(array: "NDArray[np.void] | None") -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ import typer
 from mt5crs import constants
 from mt5crs.cli import values
 from mt5crs.cli.follow import follow
-from mt5crs.cli.formats import array_rows, lots, moment, moment_msc, money, named, priced, yes_no
+from mt5crs.cli.formats import array_rows, fields_of, lots, moment, moment_msc, money, named, priced, yes_no
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure, note
@@ -63,8 +63,8 @@ def info_table(call: Call) -> Table:
             "epoch": welcome.epoch,
             "round_trip_ms": ping.seconds * 1000,
         },
-        "terminal": call.got(call.client.terminal_info(), "terminal_info")._asdict(),
-        "account": call.got(call.client.account_info(), "account_info")._asdict(),
+        "terminal": fields_of(call.got(call.client.terminal_info(), "terminal_info")),
+        "account": fields_of(call.got(call.client.account_info(), "account_info")),
     }
     rows = [
         {"section": section, "name": name, "value": value}
@@ -95,7 +95,7 @@ def symbols_table(call: Call, mask: str) -> Table:
         field("visible", "watched", yes_no),
         field("description"),
     )
-    rows = [symbol._asdict() for symbol in found]
+    rows = [fields_of(symbol) for symbol in found]
     return Table("symbols", columns, SymbolInfo.__match_args__, rows)
 
 

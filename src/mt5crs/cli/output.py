@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,11 @@ class Column(NamedTuple):
     title: str
     show: Callable[[Row], str]
     right: bool = False
+
+    @property
+    def justify(self) -> Literal["left", "right"]:
+        """How its cells are aligned."""
+        return "right" if self.right else "left"
 
 
 class Table(NamedTuple):
@@ -101,6 +106,11 @@ class Output:
             self._writer(table.fields, header=True).writerows(table.rows)
         self._stream.flush()
 
+    def say(self, text: str, *, bold: bool = False) -> None:
+        """Write a line for people."""
+        self.console().print(text, style="bold" if bold else None, soft_wrap=True)
+        self._stream.flush()
+
     def lines(self, columns: Sequence[Column], fields: Sequence[str]) -> Callable[[Row], None]:
         """Return what writes one row after the other, each as soon as it is there."""
         if self.form is Form.TABLE:
@@ -136,8 +146,7 @@ class Output:
             return
         grid = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for column in table.columns:
-            align = "right" if column.right else "left"
-            grid.add_column(column.title, justify=align, overflow="fold")
+            grid.add_column(column.title, justify=column.justify, overflow="fold")
         for row in rows:
             grid.add_row(*(column.show(row) for column in table.columns))
         self.console().print(grid)

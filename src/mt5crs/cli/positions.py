@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mt5crs.cli.formats import digits_of, lots, moment, money, named, price
+from mt5crs.cli.formats import digits_of, fields_of, lots, moment, money, named, price
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Table, field
-from mt5crs.model import Record, TradeOrder, TradePosition
+from mt5crs.model import TradeOrder, TradePosition
 
 _POSITION_TYPE = named("POSITION_TYPE_")
 _ORDER_TYPE = named("ORDER_TYPE_")
@@ -33,7 +33,7 @@ def positions_table(call: Call, found: Sequence[TradePosition]) -> Table:
         field("time", "time (server)", moment),
         field("comment"),
     )
-    return Table("positions", columns, TradePosition.__match_args__, _rows(found))
+    return Table("positions", columns, TradePosition.__match_args__, [fields_of(record) for record in found])
 
 
 def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
@@ -51,11 +51,7 @@ def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
         field("time_setup", "time (server)", moment),
         field("comment"),
     )
-    return Table("orders", columns, TradeOrder.__match_args__, _rows(found))
-
-
-def _rows(found: Sequence[Record]) -> list[dict[str, Any]]:
-    return [record._asdict() for record in found]
+    return Table("orders", columns, TradeOrder.__match_args__, [fields_of(record) for record in found])
 
 
 def _quotes(call: Call, found: Sequence[TradePosition | TradeOrder]) -> Any:
@@ -73,13 +69,13 @@ def register(app: typer.Typer) -> None:
     @connected(app)
     def positions(call: Call, symbol: Symbol = None) -> None:
         """List the open positions."""
-        wanted = {} if symbol is None else {"symbol": symbol}
-        found = call.got(call.client.positions_get(**wanted), "positions_get")
+        get = call.client.positions_get
+        found = call.got(get() if symbol is None else get(symbol=symbol), "positions_get")
         call.output.write(positions_table(call, found))
 
     @connected(app)
     def orders(call: Call, symbol: Symbol = None) -> None:
         """List the pending orders."""
-        wanted = {} if symbol is None else {"symbol": symbol}
-        found = call.got(call.client.orders_get(**wanted), "orders_get")
+        get = call.client.orders_get
+        found = call.got(get() if symbol is None else get(symbol=symbol), "orders_get")
         call.output.write(orders_table(call, found))

@@ -8,9 +8,9 @@ import typer
 
 from mt5crs import constants as c
 from mt5crs.cli import values
-from mt5crs.cli.formats import lots
+from mt5crs.cli.formats import digits_of, fields_of, lots, price
 from mt5crs.cli.options import Call, connected
-from mt5crs.cli.output import Row, Table, field
+from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure
 from mt5crs.cli.retcodes import SUCCESSES, meaning
 from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
@@ -34,7 +34,7 @@ class Filling(str, Enum):
     BOC = "boc"
 
 
-_FILLINGS = {mode: getattr(c, f"ORDER_FILLING_{mode.name}") for mode in Filling}
+_FILLINGS = {mode: getattr(c, f"ORDER_FILLING_{mode.name}") for mode in tuple(Filling)}
 _FILLING_BITS = {1: c.ORDER_FILLING_FOK, 2: c.ORDER_FILLING_IOC}
 """What the bits of `SymbolInfo.filling_mode` allow for market orders, the preferred one first."""
 
@@ -164,8 +164,9 @@ def send(call: Call, request: dict[str, Any]) -> OrderSendResult:
     return answered
 
 
-def results_table(results: Sequence[tuple[str, OrderSendResult]]) -> Table:
+def results_table(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> Table:
     """Return what became of requests."""
+    digits = digits_of(call.client, {result.request.symbol for _, result in results} - {""})
     columns = (
         field("action"),
         field("symbol"),
@@ -174,22 +175,18 @@ def results_table(results: Sequence[tuple[str, OrderSendResult]]) -> Table:
         field("order", right=True),
         field("deal", right=True),
         field("volume", "lots", lots, right=True),
-        field("price", show=lambda value: f"{value:g}" if value else "", right=True),
+        Column("price", lambda row: price(row["price"], digits.get(row["symbol"], 5)), right=True),
         field("comment"),
     )
     rows = [_result_row(action, result) for action, result in results]
-    document = [
-        {**row, "request": result.request._asdict()} for row, (_, result) in zip(rows, results, strict=True)
-    ]
-    return Table("result", columns, RESULT_FIELDS, rows, document=document)
+    return Table("result", columns, RESULT_FIELDS, rows)
 
 
 def _result_row(action: str, result: OrderSendResult) -> Row:
-    fields = {name: value for name, value in result._asdict().items() if name != "request"}
     return {
         "action": action,
         "symbol": result.request.symbol,
-        **fields,
+        **fields_of(result),
         "meaning": meaning(result.retcode).text,
     }
 
@@ -200,7 +197,7 @@ def conclude(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> None
     Raises:
         Failure: One was rejected.
     """
-    call.output.write(results_table(results))
+    call.output.write(results_table(call, results))
     rejected = [result for _, result in results if result.retcode not in SUCCESSES]
     if rejected:
         retcode = rejected[0].retcode
@@ -228,10 +225,10 @@ def to_close(
                 hint="`mt5crs positions` and `orders` list them",
             )
         return positions, orders
-    wanted = {} if symbol is None else {"symbol": symbol}
-    if symbol is not None:
-        call.symbol(symbol)
-    return call.got(client.positions_get(**wanted), "positions_get"), ()
+    if symbol is None:
+        return call.got(client.positions_get(), "positions_get"), ()
+    call.symbol(symbol)
+    return call.got(client.positions_get(symbol=symbol), "positions_get"), ()
 
 
 def close_all(
@@ -245,7 +242,7 @@ def close_all(
         raise typer.BadParameter(
             f"{ticket} is a pending order, which is cancelled as a whole", param_hint="--volume"
         )
-    results = []
+    results: list[tuple[str, OrderSendResult]] = []
     for position in positions:
         part = position.volume
         if volume is not None:

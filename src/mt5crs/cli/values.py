@@ -9,7 +9,7 @@ import typer
 from mt5crs import constants
 from mt5crs.model import SymbolInfo
 
-TIMEFRAMES = {
+TIMEFRAMES: dict[str, int] = {
     name.removeprefix("TIMEFRAME_"): value
     for name, value in vars(constants).items()
     if name.startswith("TIMEFRAME_")

@@ -1,0 +1,1 @@
+"""`mt5crs demo`: the main job, where people can see it."""
