@@ -6,7 +6,7 @@ import msgspec
 
 from mt5crs.errors import SettingError
 
-HISTORY_START = 1_262_304_000  # 2010-01-01: synthetic history begins here, or earlier under an older replay
+HISTORY_START = 1_420_070_400  # 2015-01-01: synthetic history begins here, or earlier under an older replay
 
 
 class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from mt5crs.constants import TIMEFRAME_D1, TIMEFRAME_M1, TIMEFRAME_MN1, TIMEFRAM
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, collect
 from mt5crs.terminal.simulated.sources import PriceSource
-from mt5crs.terminal.simulated.timeframes import DAY, PERIODS, aggregate, open_time
+from mt5crs.terminal.simulated.timeframes import DAY, PERIODS, Times, aggregate, open_time
 
 CACHED_BARS = 3_000_000  # of all symbols together: 180 MB
 CHUNK_DAYS = 128  # of M1 bars held at once while a longer timeframe is built over years
@@ -25,9 +25,14 @@ class _Span(NamedTuple):
     start: int
     stop: int
     bars: RatesArray
+    times: Times  # of the bars, side by side: a search in the rows would copy them first
+
+    @classmethod
+    def of(cls, start: int, stop: int, bars: RatesArray) -> "_Span":
+        return cls(start, stop, read_only(bars), np.ascontiguousarray(bars["time"]))
 
     def slice(self, start: int, stop: int) -> RatesArray:
-        first, last = np.searchsorted(self.bars["time"], (start, stop))
+        first, last = np.searchsorted(self.times, (start, stop))
         return self.bars[first:last]
 
 
@@ -67,14 +72,13 @@ class SpanCache:
 
     def _widen(self, span: _Span | None, start: int, stop: int, load: Load) -> _Span:
         if span is None or stop < span.start or start > span.stop:
-            return _Span(start, stop, read_only(load(start, stop)))
+            return _Span.of(start, stop, load(start, stop))
         parts = [span.bars]
         if start < span.start:
             parts.insert(0, load(start, span.start))
         if stop > span.stop:
             parts.append(load(span.stop, stop))
-        bars = read_only(np.concatenate(parts))
-        return _Span(min(start, span.start), max(stop, span.stop), bars)
+        return _Span.of(min(start, span.start), max(stop, span.stop), np.concatenate(parts))
 
     def _shrink(self) -> None:
         while sum(len(span.bars) for span in self._spans.values()) > self._limit:
