@@ -19,6 +19,12 @@ FROM_DAYS = (TIMEFRAME_W1, TIMEFRAME_MN1)
 Load = Callable[[int, int], RatesArray]
 
 
+def _join(*parts: RatesArray) -> RatesArray:
+    """Return bars one after another; as bytes, since NumPy copies structured rows field by field."""
+    raw = np.concatenate([np.ascontiguousarray(part).view(np.uint8) for part in parts])
+    return raw.view(RATES_DTYPE)
+
+
 class _Span(NamedTuple):
     """All bars that open from `start` up to but not at `stop`."""
 
@@ -78,7 +84,7 @@ class SpanCache:
             parts.insert(0, load(start, span.start))
         if stop > span.stop:
             parts.append(load(span.stop, stop))
-        return _Span.of(min(start, span.start), max(stop, span.stop), np.concatenate(parts))
+        return _Span.of(min(start, span.start), max(stop, span.stop), _join(*parts))
 
     def _shrink(self) -> None:
         while sum(len(span.bars) for span in self._spans.values()) > self._limit:
@@ -119,7 +125,7 @@ class Rates:
         done = self._complete(timeframe, start, min(stop + 1, current))
         if not start <= current <= stop:
             return done
-        return self._join(timeframe, done, self._forming(timeframe, current, now_msc))
+        return self._with_forming(timeframe, done, self._forming(timeframe, current, now_msc))
 
     def is_full(self, timeframe: int, start: int, stop: int, now_msc: int, limit: int) -> bool:
         """Whether `limit` bars or more open from `start` to `stop`; made only where some may be missing."""
@@ -153,7 +159,7 @@ class Rates:
         minute = now_msc // MINUTE_MSC * MINUTE
         done = self._source.bars(start, minute)
         ticks = self._source.ticks(max(minute, start) * 1000, now_msc + 1)
-        return np.concatenate((done, collect(ticks, self._source.digits)))
+        return _join(done, collect(ticks, self._source.digits))
 
     def _complete(self, timeframe: int, start: int, stop: int) -> RatesArray:
         """Return finished bars that open in [start, stop)."""
@@ -169,18 +175,18 @@ class Rates:
                 aggregate(self._source.bars(begin, min(begin + step, stop)), timeframe)
                 for begin in range(start, stop, step)
             ]
-            return np.concatenate(parts)
+            return _join(*parts)
 
         return load
 
     def _forming(self, timeframe: int, current: int, now_msc: int) -> RatesArray:
         return aggregate(self.minutes(current, now_msc), timeframe)
 
-    def _join(self, timeframe: int, done: RatesArray, forming: RatesArray) -> RatesArray:
+    def _with_forming(self, timeframe: int, done: RatesArray, forming: RatesArray) -> RatesArray:
         """Return finished and forming bars as one array; asked again within a tick, the same one."""
         ticks = int(forming["tick_volume"][0]) if len(forming) else 0
         first = int(done["time"][0]) if len(done) else 0
         key = (timeframe, first, len(done), ticks)
         if self._joined is None or self._joined[0] != key:
-            self._joined = (key, read_only(np.concatenate((done, forming))))
+            self._joined = (key, read_only(_join(done, forming)))
         return self._joined[1]
