@@ -16,6 +16,7 @@ CACHED_BARS = 3_000_000  # of all symbols together: 180 MB
 CHUNK_DAYS = 128  # of M1 bars held at once while a longer timeframe is built over years
 FROM_DAYS = (TIMEFRAME_W1, TIMEFRAME_MN1)
 
+JoinKey = tuple[str, int, int, int, int]  # symbol, timeframe, first bar, finished bars, ticks of the last
 Load = Callable[[int, int], RatesArray]
 
 
@@ -58,6 +59,7 @@ class SpanCache:
     def __init__(self, limit: int = CACHED_BARS) -> None:
         self._limit = limit
         self._spans: OrderedDict[tuple[str, int], _Span] = OrderedDict()
+        self._latest: tuple[JoinKey, RatesArray] | None = None
 
     def get(self, key: tuple[str, int], start: int, stop: int, load: Load) -> RatesArray:
         """Return the bars that open in [start, stop), read-only; whole days are loaded.
@@ -86,6 +88,16 @@ class SpanCache:
             parts.append(load(span.stop, stop))
         return _Span.of(min(start, span.start), max(stop, span.stop), _join(*parts))
 
+    def joined(self, key: JoinKey, done: RatesArray, forming: RatesArray) -> RatesArray:
+        """Return finished bars and the forming one as one array; asked again with the same key, the same.
+
+        Only the latest is kept: these are copies, and may be large.
+        """
+        if self._latest is None or self._latest[0] != key:
+            self._latest = None  # before the next is made: not both at once
+            self._latest = (key, read_only(_join(done, forming)))
+        return self._latest[1]
+
     def _shrink(self) -> None:
         while sum(len(span.bars) for span in self._spans.values()) > self._limit:
             self._spans.popitem(last=False)
@@ -104,7 +116,6 @@ class Rates:
         self._name = name
         self._source = source
         self._cache = cache
-        self._joined: tuple[tuple[int, ...], RatesArray] | None = None
 
     def between(self, timeframe: int, start: int, stop: int, now_msc: int) -> RatesArray:
         """Return the bars that open from `start` to `stop`, both included.
@@ -186,7 +197,4 @@ class Rates:
         """Return finished and forming bars as one array; asked again within a tick, the same one."""
         ticks = int(forming["tick_volume"][0]) if len(forming) else 0
         first = int(done["time"][0]) if len(done) else 0
-        key = (timeframe, first, len(done), ticks)
-        if self._joined is None or self._joined[0] != key:
-            self._joined = (key, read_only(_join(done, forming)))
-        return self._joined[1]
+        return self._cache.joined((self._name, timeframe, first, len(done), ticks), done, forming)
