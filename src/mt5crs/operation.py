@@ -1,6 +1,6 @@
 """What an operation is: a typed row of the API table that clients call and the gateway dispatches."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from types import GenericAlias, NoneType, UnionType
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
@@ -59,7 +59,7 @@ class Caller(Protocol):
 class AsyncCaller(Protocol):
     """Whoever carries operations out while its caller awaits them."""
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Awaitable[R]:
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Coroutine[Any, Any, R]:
         """Carry out one operation."""
         ...
 
@@ -67,7 +67,7 @@ class AsyncCaller(Protocol):
 class AnswerCaller(Protocol):
     """As `AsyncCaller`, with the error beside each value."""
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Awaitable[Answer[R]]:
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Coroutine[Any, Any, Answer[R]]:
         """Carry out one operation."""
         ...
 
@@ -108,9 +108,9 @@ class Operation(Generic[P, R]):
     @overload
     def __get__(self, instance: Caller, owner: type) -> Callable[P, R]: ...
     @overload
-    def __get__(self, instance: AsyncCaller, owner: type) -> Callable[P, Awaitable[R]]: ...
+    def __get__(self, instance: AsyncCaller, owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
-    def __get__(self, instance: AnswerCaller, owner: type) -> Callable[P, Awaitable[Answer[R]]]: ...
+    def __get__(self, instance: AnswerCaller, owner: type) -> Callable[P, Coroutine[Any, Any, Answer[R]]]: ...
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from mt5crs import Client, constants as mt5, model
 from tests.conftest import ROOT
 from tests.processes import Gateway
+
+from mt5crs import Client, model
+from mt5crs import constants as mt5
 
 BUY: dict[str, Any] = {
     "action": mt5.TRADE_ACTION_DEAL,
@@ -22,6 +23,11 @@ BUY: dict[str, Any] = {
     "type_filling": mt5.ORDER_FILLING_IOC,
     "comment": "test",
 }
+
+
+def length(array: model.RatesArray | None) -> int:
+    assert array is not None
+    return len(array)
 
 
 def records(kind: type, *, some: bool = True) -> Callable[[Any], bool]:

@@ -1,11 +1,11 @@
-"""Any schedule of losses and restarts: no trade twice, no answer that is not true, no request without an end."""
+"""Any schedule of losses and restarts: no trade twice, no untrue answer, no request without an end."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.pair.bridge import BUY, Bridge
 
 from mt5crs.errors import Certainty
 from mt5crs.wire.session import Done
-from tests.pair.bridge import BUY, Bridge
 
 events = st.lists(
     st.sampled_from(["pass", "pass", "pass", "lose-to", "lose-from", "restart", "wait"]), max_size=40

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.pair.bridge import BUY, Bridge
 
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import (
@@ -19,7 +20,6 @@ from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
 from mt5crs.security.policy import Principal, Role
 from mt5crs.wire.codec import encode, to_client, to_gateway
 from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Refusal, Reply
-from tests.pair.bridge import BUY, Bridge
 
 
 @pytest.fixture
@@ -199,7 +199,12 @@ def test_a_trade_that_never_left_is_refused_not_unknown(bridge: Bridge) -> None:
 def test_late_answers_are_for_nobody(bridge: Bridge) -> None:
     bridge.call("version")
     late: list[bytes] = []
-    bridge.to_client = lambda frame: late.append(frame) or False
+
+    def keep(frame: bytes) -> bool:
+        late.append(frame)
+        return False
+
+    bridge.to_client = keep
     bridge.ask("symbols_total", timeout=0.5)
     bridge.pump()
     bridge.pass_time(1.0)

@@ -12,7 +12,7 @@ import zmq
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
-from mt5crs.client.link import connect, fill, flush
+from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
 from mt5crs.errors import BridgeError, Unreachable
 from mt5crs.operation import Answer, Operation, P, R
@@ -79,6 +79,7 @@ class _Link:
                 if type(event) is Done:
                     self._settle(event)
                 elif event is None:
+                    discard(socket)
                     self._settle_all(session.tick(_now()))
         except zmq.Again:
             pass
@@ -211,9 +212,7 @@ class AsyncClient(Terminal):
     async def ticks(self, *symbols: str) -> AsyncIterator[TickBatch | Gap]:
         """Yield the ticks of some symbols as they come; see `Client.ticks`."""
         welcome = await self.welcome()
-        async for event in follow_ticks_async(
-            self._context, self._core.settings, welcome.stream_port, symbols
-        ):
+        async for event in follow_ticks_async(self._core.settings, welcome.stream_port, symbols):
             yield event
 
     # ---- connection ----

@@ -13,7 +13,7 @@ import zmq
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
-from mt5crs.client.link import connect, fill, flush
+from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.errors import Refused, Unreachable
 from mt5crs.operation import Operation, P, R
 from mt5crs.wire.messages import Welcome
@@ -47,6 +47,8 @@ class _Link:
             try:
                 flush(socket, session)
                 event = session.receive(socket.recv(), _now())
+                if event is None:
+                    discard(socket)
             except zmq.Again:
                 event = None
             if type(event) is Fill:
@@ -159,7 +161,7 @@ class Client(Terminal):
         """
         from mt5crs.client.streams import follow_ticks
 
-        return follow_ticks(self._context, self._core.settings, self.welcome().stream_port, symbols)
+        return follow_ticks(self._core.settings, self.welcome().stream_port, symbols)
 
     # ---- connections ----
 

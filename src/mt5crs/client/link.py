@@ -77,6 +77,12 @@ def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None
             pending.sent = True
 
 
+def discard(socket: "zmq.Socket[bytes]") -> None:
+    """Take the rest of a message that nobody waits for any more."""
+    while socket.getsockopt(zmq.RCVMORE):
+        socket.recv()
+
+
 def fill(socket: "zmq.Socket[bytes]", buffer: memoryview) -> int:
     """Receive the frame of rows that follows its message into a buffer; return its size.
 

@@ -1,7 +1,8 @@
 """Streams at the client: batches checked for their sequence, silence noticed."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -16,6 +17,10 @@ from mt5crs.wire.messages import Batch
 
 if TYPE_CHECKING:
     from mt5crs.model import TicksArray
+
+
+POLL_MS = 100
+"""How long a socket waits before the time and the process's signals get their turn."""
 
 
 class TickBatch(NamedTuple):
@@ -81,14 +86,21 @@ def _receive(socket: "zmq.Socket[bytes]", feed: TickFeed) -> list[TickBatch | Ga
     return [batch] if missed is None else [Gap(symbol, missed), batch]
 
 
-def _subscribe(
-    context: "zmq.Context[zmq.Socket[bytes]]", settings: Settings, port: int, symbols: Sequence[str]
-) -> "zmq.Socket[bytes]":
-    socket = connect(context, zmq.SUB, settings, port)
-    for symbol in symbols:
-        socket.subscribe(topics.tick(symbol))
-    socket.subscribe(topics.BEAT)
-    return socket
+@contextmanager
+def _subscription(
+    settings: Settings, port: int, symbols: Sequence[str]
+) -> Generator["zmq.Socket[bytes]", None, None]:
+    """A subscribed socket with a context of its own: a client can be closed while its streams go on."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        socket = connect(context, zmq.SUB, settings, port)
+        socket.rcvtimeo = POLL_MS
+        for symbol in symbols:
+            socket.subscribe(topics.tick(symbol))
+        socket.subscribe(topics.BEAT)
+        yield socket
+    finally:
+        context.destroy(linger=0)
 
 
 def _silent(settings: Settings) -> ConnectionTimeout:
@@ -97,51 +109,50 @@ def _silent(settings: Settings) -> ConnectionTimeout:
     )
 
 
-def follow_ticks(
-    context: "zmq.Context[zmq.Socket[bytes]]", settings: Settings, port: int, symbols: Sequence[str]
-) -> Iterator[TickBatch | Gap]:
+def follow_ticks(settings: Settings, port: int, symbols: Sequence[str]) -> Iterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `Client.ticks`."""
-    socket = _subscribe(context, settings, port, symbols)
-    socket.rcvtimeo = int(settings.timeout * 1000)
     feed = TickFeed()
-    try:
+    with _subscription(settings, port, symbols) as socket:
+        heard = time.monotonic()
         while True:
-            yield from _receive(socket, feed)
-    except zmq.Again as error:
-        raise _silent(settings) from error
-    finally:
-        socket.close()
+            try:
+                events = _receive(socket, feed)
+            except zmq.Again:
+                if time.monotonic() - heard > settings.timeout:
+                    raise _silent(settings) from None
+                continue
+            heard = time.monotonic()
+            yield from events
 
 
 async def follow_ticks_async(
-    context: "zmq.Context[zmq.Socket[bytes]]", settings: Settings, port: int, symbols: Sequence[str]
+    settings: Settings, port: int, symbols: Sequence[str]
 ) -> AsyncIterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `AsyncClient.ticks`."""
     import asyncio
 
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
-    socket = _subscribe(context, settings, port, symbols)
-    socket.rcvtimeo = 0
     feed = TickFeed()
-    loop.add_reader(socket.fileno(), readable.set)
-    heard = time.monotonic()
-    try:
-        while True:
-            readable.clear()
-            try:
-                while True:  # the descriptor tells of the first message only: take all
-                    events = _receive(socket, feed)
-                    heard = time.monotonic()
-                    for event in events:
-                        yield event
-            except zmq.Again:
-                pass
-            patience = heard + settings.timeout - time.monotonic()
-            try:
-                await asyncio.wait_for(readable.wait(), max(0.0, patience))
-            except asyncio.TimeoutError:
-                raise _silent(settings) from None
-    finally:
-        loop.remove_reader(socket.fileno())
-        socket.close()
+    with _subscription(settings, port, symbols) as socket:
+        socket.rcvtimeo = 0
+        loop.add_reader(socket.fileno(), readable.set)
+        heard = time.monotonic()
+        try:
+            while True:
+                readable.clear()
+                try:
+                    while True:  # the descriptor tells of the first message only: take all
+                        events = _receive(socket, feed)
+                        heard = time.monotonic()
+                        for event in events:
+                            yield event
+                except zmq.Again:
+                    pass
+                patience = heard + settings.timeout - time.monotonic()
+                try:
+                    await asyncio.wait_for(readable.wait(), max(0.0, patience))
+                except asyncio.TimeoutError:
+                    raise _silent(settings) from None
+        finally:
+            loop.remove_reader(socket.fileno())

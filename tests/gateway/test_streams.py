@@ -1,0 +1,122 @@
+"""Ticks as they happen, to one subscriber and to several; silence is noticed."""
+
+import asyncio
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+from tests.pair.bridge import START, CountingTerminal
+from tests.processes import Gateway
+
+from mt5crs.client.streams import Gap, TickBatch, TickFeed
+from mt5crs.errors import ConnectionTimeout
+from mt5crs.gateway.streams import Streams
+from mt5crs.model import TICKS
+from mt5crs.wire import topics
+from mt5crs.wire.messages import Batch
+
+
+def test_ticks_come_in_order_and_are_those_of_the_terminal(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        batches = [each for each in islice(client.ticks("EURUSD"), 4) if isinstance(each, TickBatch)]
+        ticks = np.concatenate([batch.ticks for batch in batches])
+        assert ticks.dtype == TICKS.dtype
+        assert (np.diff(ticks["time_msc"]) >= 0).all()
+        first, last = int(ticks["time_msc"][0]), int(ticks["time_msc"][-1])
+        history = client.copy_ticks_range("EURUSD", first // 1000, last // 1000 + 1, -1)
+        assert history is not None
+        between = history[(history["time_msc"] >= first) & (history["time_msc"] <= last)]
+        assert np.array_equal(between, ticks)
+
+
+def test_several_symbols_in_one_subscription(gateway: Gateway) -> None:
+    with gateway.client() as client:
+        seen: set[str] = set()
+        for event in client.ticks("EURUSD", "USDJPY"):
+            seen.add(event.symbol)
+            if len(seen) == 2:
+                break
+        assert seen == {"EURUSD", "USDJPY"}
+
+
+def test_asyncio_ticks(gateway: Gateway) -> None:
+    async def scenario() -> None:
+        async with gateway.async_client() as client:
+            async for event in client.ticks("EURUSD"):
+                assert isinstance(event, TickBatch)
+                assert len(event.ticks) > 0
+                break
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_falls_silent_is_a_timeout(fresh_gateway: Gateway) -> None:
+    with fresh_gateway.client(timeout=1.5) as client:
+        ticks = client.ticks("EURUSD")
+        next(ticks)
+        fresh_gateway.freeze()
+        try:
+            with pytest.raises(ConnectionTimeout, match="published nothing"):
+                list(ticks)
+        finally:
+            fresh_gateway.thaw()
+
+
+def test_a_gateway_that_was_started_again_is_a_gap(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway, gateway.client(timeout=15.0) as client:
+        ticks = client.ticks("EURUSD")
+        next(ticks)
+        gateway.kill()
+        gateway.start()
+        events = islice(ticks, 50)
+        assert Gap("EURUSD", 0) in events
+
+
+@pytest.mark.parametrize("topic", [b"", b"t", b"tick.EURUSD", b"trade\0", b"account\0", b"tick.NOPE\0"])
+def test_only_exact_topics_of_known_symbols_are_admitted(gateway: Gateway, topic: bytes) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    sub = context.socket(zmq.SUB)
+    try:
+        sub.connect(f"tcp://127.0.0.1:{gateway.stream_port}")
+        sub.subscribe(topic)
+        with gateway.client() as client:
+            next(client.ticks("EURUSD"))  # something was published meanwhile
+        assert not sub.poll(100)
+    finally:
+        context.destroy(linger=0)
+
+
+def test_a_number_that_is_skipped_is_a_gap() -> None:
+    feed = TickFeed()
+    topic = topics.tick("EURUSD")
+    gaps = [
+        feed.gap(topic, Batch(sequence, epoch, 1)) for sequence, epoch in [(5, 1), (6, 1), (9, 1), (1, 2)]
+    ]
+    assert gaps == [None, None, 2, 0]
+
+
+def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
+    now = [100.0]
+    terminal = CountingTerminal(lambda: START + now[0])
+    streams = Streams(terminal, 1, dict)
+    topic = topics.tick("EURUSD")
+
+    def published(seconds: float) -> int:
+        now[0] += seconds
+        terminal.advance()
+        return sum(frames[0] == topic for frames in streams.news(now[0]))
+
+    assert published(10.0) == 0
+    assert streams.subscription(b"\x01" + topic) == (1, topic)
+    assert streams.subscription(b"\x01" + topic) == (1, topic)
+    assert published(10.0) == 1
+    assert streams.subscription(b"\x00" + topic) == (0, topic)
+    assert published(10.0) == 1
+    assert streams.subscription(b"\x00" + topic) == (0, topic)
+    assert published(10.0) == 0
+    assert streams.subscription(b"\x00" + topic) == (0, topic)
+    assert streams.subscription(b"\x01trade\0") is None
+    assert streams.subscription(b"") is None
+    assert streams.subscription(b"\x02" + topic) is None

@@ -1,0 +1,84 @@
+"""docs/protocol.md is true: its examples are the bytes, its tables are the code's."""
+
+import re
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT
+
+from mt5crs.api import OPERATIONS
+from mt5crs.errors import ProtocolError
+from mt5crs.model import ARRAYS
+from mt5crs.wire import codec, messages
+from mt5crs.wire.messages import Message
+
+DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+EXAMPLES = [
+    (block.split("\n")[0], bytes.fromhex("".join(block.split("\n")[1:])))
+    for block in re.findall(r"```wire\n(.*?)\n```", DOCUMENT, re.DOTALL)
+]
+KINDS = {name: kind for name, kind in vars(messages).items() if isinstance(kind, type)}
+
+
+def cells(first: str) -> list[list[str]]:
+    """Return the rows of the table whose header starts with a cell."""
+    lines = DOCUMENT.split("\n")
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first} "))
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+@pytest.mark.parametrize(("text", "frame"), EXAMPLES, ids=[text for text, _ in EXAMPLES])
+def test_an_example_is_its_bytes(text: str, frame: bytes) -> None:
+    message: Any = eval(text, KINDS)  # noqa: S307 - our own document
+    assert codec.encode(message) == frame
+    readers = [codec.to_gateway, codec.to_client, codec.on_stream]
+    decoded = []
+    for read in readers:
+        try:
+            decoded.append(read(frame))
+        except ProtocolError:
+            continue
+    assert decoded == [message]
+
+
+def test_every_message_has_an_example() -> None:
+    wanted = {kind.__name__ for kind in Message.__subclasses__()}
+    assert {text.split("(")[0] for text, _ in EXAMPLES} == wanted
+
+
+def test_every_operation_is_in_the_table_with_its_arguments() -> None:
+    told = {
+        name: [] if args == "none" else args.split(", ")
+        for names, args in cells("operation")
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert set(told) == set(OPERATIONS)
+    for name, op in OPERATIONS.items():
+        example: dict[str, Any] = {"symbol": "EURUSD", "a map of request fields": {}, "login": 1}
+        wire = [example.get(place, None if "nil" in place else 1) for place in told[name]]
+        if name.startswith("history") and name.endswith("get"):
+            wire[3] = 1  # at least one of them must be there
+        assert len(op.accept(wire)) == len(wire)
+
+
+def test_the_row_layouts_are_those_of_the_arrays() -> None:
+    types = {"int64": "<i8", "float64": "<f8", "uint64": "<u8", "int32": "<i4", "uint32": "<u4"}
+    rows = cells("`rates`")
+    for array, column in ((ARRAYS["rates"], 0), (ARRAYS["ticks"], 4)):
+        dtype = array.dtype
+        told = [(row[column], int(row[column + 1]), types[row[column + 2]]) for row in rows]
+        assert dtype.fields is not None
+        assert told == [
+            (name, dtype.fields[name][1], dtype.fields[name][0].str) for name in dtype.names or ()
+        ]
+        assert dtype.itemsize == array.itemsize == 60
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    told = [int(row[1].replace(",", "")) for row in cells("limit")]
+    assert told == [messages.REQUEST_LIMIT, messages.HARD_LIMIT, messages.REPLY_LIMIT, messages.CHUNK]
