@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 NEEDS = ("typer", "rich")
 """What the extra `cli` brings."""
@@ -16,11 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, where the command did not raise `SystemExit` itself.
     """
-    try:
-        from mt5crs.cli.app import run
-    except ModuleNotFoundError as missing:
-        if missing.name not in NEEDS:
-            raise
-        sys.stderr.write(f"mt5crs: {missing.name} is not installed: pip install 'mt5crs[cli]'\n")
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(f"mt5crs: {' and '.join(missing)} not found: pip install 'mt5crs[cli]'\n")
         return 2
+    from mt5crs.cli.app import run
+
     return run(sys.argv[1:] if arguments is None else list(arguments))

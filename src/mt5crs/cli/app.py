@@ -1,11 +1,11 @@
 """All commands under one name, and what becomes of their failures."""
 
 import contextlib
+import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
-import rich as _rich  # noqa: F401 - asked for here, so that its absence is told before any work is done
 import typer
 
 from mt5crs import __version__
@@ -48,18 +48,20 @@ def run(arguments: list[str]) -> int:
     """Run one command; return the exit code of a failure, or raise `SystemExit` as typer does."""
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is written as an escape; it is no reason to fail.
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         with _quiet_pipes():
             app(arguments, prog_name="mt5crs")
     except (BridgeError, Failure) as error:
         return report(error)
+    except UnicodeEncodeError as error:
+        return report(Failure(f"{error.object!r} on the command line is not text in UTF-8", code=2))
     return 0
 
 
 @contextlib.contextmanager
-def _quiet_pipes() -> Iterator[None]:
+def _quiet_pipes() -> Generator[None, None, None]:
     """End in silence when whoever reads our output has read enough (`| head`)."""
     try:
         try:

@@ -71,8 +71,13 @@ def fields_of(record: Record) -> dict[str, Any]:
     """Return the fields of a structure, in order; one inside it becomes a mapping, too."""
     return {
         name: fields_of(value) if isinstance(value, Record) else value
-        for name, value in zip(record.__match_args__, record, strict=True)
+        for name, value in zip(names_of(type(record)), record, strict=True)
     }
+
+
+def names_of(kind: type[Record]) -> tuple[str, ...]:
+    """Return the names of a structure's fields, in order."""
+    return kind.__match_args__
 
 
 def array_rows(array: "NDArray[np.void] | None") -> list[Mapping[str, Any]]:

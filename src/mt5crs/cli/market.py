@@ -1,6 +1,6 @@
 """`mt5crs info`, `symbols`, `rates` and `ticks`: what the terminal knows of itself and of prices."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -8,15 +8,27 @@ import typer
 from mt5crs import constants
 from mt5crs.cli import values
 from mt5crs.cli.follow import follow
-from mt5crs.cli.formats import array_rows, fields_of, lots, moment, moment_msc, money, named, priced, yes_no
+from mt5crs.cli.formats import (
+    array_rows,
+    fields_of,
+    lots,
+    moment,
+    moment_msc,
+    money,
+    named,
+    names_of,
+    priced,
+    yes_no,
+)
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure, note
 from mt5crs.model import RATES, TICKS, SymbolInfo
 
 DEFAULT_COUNT = 20
+MOST = 2**31 - 1
 FAR_FUTURE = 2**31 - 1
-"""Server time that no bar is newer than; the terminal's own times are 32 bits in places."""
+"""Server time that no bar is newer than."""
 SPANS = (60, 3600, 86_400, 7 * 86_400, 60 * 86_400)
 """Seconds in which the last ticks are looked for, one after the other: a busy minute may hold enough."""
 
@@ -24,7 +36,7 @@ _TRADE_MODE = named("ACCOUNT_TRADE_MODE_")
 _MARGIN_MODE = named("ACCOUNT_MARGIN_MODE_")
 
 # Of the many fields of `info`, those that people see: section, field, how it is shown.
-_INFO = (
+_INFO: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("gateway", "address", str),
     ("gateway", "software", str),
     ("gateway", "terminal", str),
@@ -96,7 +108,7 @@ def symbols_table(call: Call, mask: str) -> Table:
         field("description"),
     )
     rows = [fields_of(symbol) for symbol in found]
-    return Table("symbols", columns, SymbolInfo.__match_args__, rows)
+    return Table("symbols", columns, names_of(SymbolInfo), rows)
 
 
 def _quote(name: str) -> Column:
@@ -180,7 +192,12 @@ def register(app: typer.Typer) -> None:
         count: Annotated[
             int | None,
             typer.Option(
-                "--count", "-n", min=1, help="How many bars (20, or all in a range).", show_default=False
+                "--count",
+                "-n",
+                min=1,
+                max=MOST,
+                help="How many bars (20, or all in a range).",
+                show_default=False,
             ),
         ] = None,
         start: Annotated[str | None, typer.Option("--from", help="First server time.")] = None,
@@ -200,7 +217,7 @@ def register(app: typer.Typer) -> None:
         symbols: Annotated[list[str], typer.Argument(help="Names of symbols.")],
         count: Annotated[
             int | None,
-            typer.Option("--count", "-n", min=1, help="How many ticks (20; no end with --follow)."),
+            typer.Option("--count", "-n", min=1, max=MOST, help="How many ticks (20; no end with --follow)."),
         ] = None,
         follow_: Annotated[bool, typer.Option("--follow", "-f", help="Show ticks as they come.")] = False,
         seconds: Annotated[float | None, typer.Option(min=0, help="End --follow after so long.")] = None,

@@ -1,10 +1,10 @@
 """What commands have in common, as data: how to reach the gateway, and how to write the result."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -15,6 +15,9 @@ from mt5crs.settings import Settings, address
 if TYPE_CHECKING:
     from mt5crs.client.blocking import Client
     from mt5crs.model import SymbolInfo
+
+Declare: TypeAlias = Callable[[Callable[..., None]], Callable[..., None]]
+"""A decorator that makes a function a command."""
 
 # name, flag, help; the name is the field's in `Settings`, which says what a value must be
 _CONNECTION = (
@@ -74,14 +77,22 @@ class Call:
         return info
 
 
-def connected(app: typer.Typer, name: str | None = None) -> Callable[..., Any]:
+def connected(app: typer.Typer, name: str | None = None) -> Declare:
     """Declare a command that uses a gateway: a function of a `Call` and its own options."""
-    return lambda function: _declare(app, name, function, _CONNECTION_OPTIONS + _FORM_OPTIONS, _opened)
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        return _declare(app, name, function, _CONNECTION_OPTIONS + _FORM_OPTIONS, _opened)
+
+    return declare
 
 
-def written(app: typer.Typer, name: str | None = None) -> Callable[..., Any]:
+def written(app: typer.Typer, name: str | None = None) -> Declare:
     """Declare a command that needs no gateway: a function of an `Output` and its own options."""
-    return lambda function: _declare(app, name, function, _FORM_OPTIONS, _output)
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        return _declare(app, name, function, _FORM_OPTIONS, _output)
+
+    return declare
 
 
 def _declare(
@@ -108,7 +119,7 @@ def _declare(
 
 
 @contextmanager
-def _opened(common: dict[str, Any]) -> Iterator[Call]:
+def _opened(common: dict[str, Any]) -> Generator[Call, None, None]:
     from mt5crs.client.blocking import Client
 
     settings = Settings.read({name: common[name] for name, *_ in _CONNECTION})
@@ -120,7 +131,7 @@ def _opened(common: dict[str, Any]) -> Iterator[Call]:
 
 
 @contextmanager
-def _output(common: dict[str, Any]) -> Iterator[Output]:
+def _output(common: dict[str, Any]) -> Generator[Output, None, None]:
     forms = [Form(name) for name, *_ in _FORMS if common[name]]
     if len(forms) > 1:
         raise typer.BadParameter("--json and --csv exclude each other")

@@ -7,6 +7,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
@@ -27,7 +28,8 @@ class Form(str, Enum):
     CSV = "csv"
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True)
+class Column:
     """A column that people see.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -79,7 +79,7 @@ def summary(trips: Sequence[float | None]) -> Table:
 
 def _column(name: str) -> Column:
     title, _, unit = name.partition("_")
-    shows = {"ms": _ms, "percent": lambda value: f"{value:g} %"}
+    shows: dict[str, Callable[[Any], str]] = {"ms": _ms, "percent": lambda value: f"{value:g} %"}
     return field(name, f"{title} ms" if unit == "ms" else title, shows.get(unit, str), right=True)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mt5crs.cli.formats import digits_of, fields_of, lots, moment, money, named, price
+from mt5crs.cli.formats import digits_of, fields_of, lots, moment, money, named, names_of, price
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Table, field
 from mt5crs.model import TradeOrder, TradePosition
@@ -33,7 +33,7 @@ def positions_table(call: Call, found: Sequence[TradePosition]) -> Table:
         field("time", "time (server)", moment),
         field("comment"),
     )
-    return Table("positions", columns, TradePosition.__match_args__, [fields_of(record) for record in found])
+    return Table("positions", columns, names_of(TradePosition), [fields_of(record) for record in found])
 
 
 def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
@@ -51,7 +51,7 @@ def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
         field("time_setup", "time (server)", moment),
         field("comment"),
     )
-    return Table("orders", columns, TradeOrder.__match_args__, [fields_of(record) for record in found])
+    return Table("orders", columns, names_of(TradeOrder), [fields_of(record) for record in found])
 
 
 def _quotes(call: Call, found: Sequence[TradePosition | TradeOrder]) -> Any:

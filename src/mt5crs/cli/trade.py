@@ -1,145 +1,28 @@
 """`mt5crs buy`, `sell` and `close`."""
 
 from collections.abc import Callable, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mt5crs import constants as c
 from mt5crs.cli import values
-from mt5crs.cli.formats import digits_of, fields_of, lots, price
+from mt5crs.cli.formats import digits_of, fields_of, lots, names_of, price
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure
+from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, closing, opening
 from mt5crs.cli.retcodes import SUCCESSES, meaning
 from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
-from mt5crs.model import OrderSendResult, SymbolInfo
+from mt5crs.model import OrderSendResult
 
 if TYPE_CHECKING:
-    from mt5crs.client.blocking import Client
     from mt5crs.model import TradeOrder, TradePosition
-
-DEVIATION = 20
-"""Points that a market price may differ, where the execution heeds it."""
-COMMENT_LENGTH = 31
-
-
-class Filling(str, Enum):
-    """Filling modes by the names that people type."""
-
-    FOK = "fok"
-    IOC = "ioc"
-    RETURN = "return"
-    BOC = "boc"
-
-
-_FILLINGS = {mode: getattr(c, f"ORDER_FILLING_{mode.name}") for mode in tuple(Filling)}
-_FILLING_BITS = {1: c.ORDER_FILLING_FOK, 2: c.ORDER_FILLING_IOC}
-"""What the bits of `SymbolInfo.filling_mode` allow for market orders, the preferred one first."""
-
-_PENDING = {
-    ("buy", "limit"): c.ORDER_TYPE_BUY_LIMIT,
-    ("buy", "stop"): c.ORDER_TYPE_BUY_STOP,
-    ("sell", "limit"): c.ORDER_TYPE_SELL_LIMIT,
-    ("sell", "stop"): c.ORDER_TYPE_SELL_STOP,
-}
-_MARKET = {"buy": c.ORDER_TYPE_BUY, "sell": c.ORDER_TYPE_SELL}
 
 RESULT_FIELDS = (
     *("action", "symbol", "retcode", "meaning"),
-    *(name for name in OrderSendResult.__match_args__ if name not in {"retcode", "request"}),
+    *(name for name in names_of(OrderSendResult) if name not in {"retcode", "request"}),
 )
-
-
-class Ticket(NamedTuple):
-    """An order as a person asks for it, still as text.
-
-    Attributes:
-        side: `buy` or `sell`.
-        symbol: The symbol's name.
-        volume: Lots.
-        price: Of a pending order.
-        pending: `limit` or `stop`, empty for a market order.
-        sl: Stop loss.
-        tp: Take profit.
-    """
-
-    side: str
-    symbol: str
-    volume: str
-    price: str | None
-    pending: str
-    sl: str | None
-    tp: str | None
-
-
-# ---- requests ----
-
-
-def market_filling(symbol: SymbolInfo) -> int:
-    """Return a filling mode that the symbol takes for market orders."""
-    for bit, filling in _FILLING_BITS.items():
-        if symbol.filling_mode & bit:
-            return filling
-    return c.ORDER_FILLING_RETURN
-
-
-def opening(call: Call, ticket: Ticket, extras: dict[str, Any], filling: Filling | None) -> dict[str, Any]:
-    """Return the trade request of an order."""
-    if bool(ticket.pending) != (ticket.price is not None):
-        raise typer.BadParameter(
-            "a pending order has --price and one of --limit and --stop; a market order none"
-        )
-    symbol = call.symbol(ticket.symbol)
-    request: dict[str, Any] = {
-        "symbol": symbol.name,
-        "volume": values.volume(ticket.volume, symbol, "VOLUME"),
-        "type_time": c.ORDER_TIME_GTC,
-        **{name: value for name, value in extras.items() if value is not None},
-    }
-    for name in ("sl", "tp", "price"):
-        text = getattr(ticket, name)
-        if text is not None:
-            request[name] = values.price(text, symbol, f"--{name}")
-    _show(call.client, symbol)
-    if ticket.pending:
-        request |= {"action": c.TRADE_ACTION_PENDING, "type": _PENDING[ticket.side, ticket.pending]}
-    else:
-        request |= {"action": c.TRADE_ACTION_DEAL, "type": _MARKET[ticket.side]}
-        request["price"] = _market_price(call, symbol.name, ticket.side == "buy")
-        request.setdefault("deviation", DEVIATION)
-    default = c.ORDER_FILLING_RETURN if ticket.pending else market_filling(symbol)
-    request["type_filling"] = default if filling is None else _FILLINGS[filling]
-    return request
-
-
-def closing(call: Call, position: "TradePosition", volume: float, deviation: int) -> dict[str, Any]:
-    """Return the request that closes a position, or a part of it."""
-    symbol = call.symbol(position.symbol)
-    buys = position.type == c.POSITION_TYPE_SELL
-    return {
-        "action": c.TRADE_ACTION_DEAL,
-        "position": position.ticket,
-        "symbol": position.symbol,
-        "volume": volume,
-        "type": c.ORDER_TYPE_BUY if buys else c.ORDER_TYPE_SELL,
-        "price": _market_price(call, position.symbol, buys),
-        "deviation": deviation,
-        "magic": position.magic,
-        "type_time": c.ORDER_TIME_GTC,
-        "type_filling": market_filling(symbol),
-    }
-
-
-def _show(client: "Client", symbol: SymbolInfo) -> None:
-    if not symbol.visible:  # the terminal has no prices of what it does not watch
-        client.symbol_select(symbol.name, True)
-
-
-def _market_price(call: Call, symbol: str, buys: bool) -> float:
-    tick = call.got(call.client.symbol_info_tick(symbol), f"tick of {symbol}")
-    return float(tick.ask if buys else tick.bid)
 
 
 # ---- results ----
@@ -248,13 +131,18 @@ def close_all(
         if volume is not None:
             part = values.volume(volume, call.symbol(position.symbol), "--volume", position.volume)
         results.append(("close", send(call, closing(call, position, part, deviation))))
-    results.extend(
-        ("cancel", send(call, {"action": c.TRADE_ACTION_REMOVE, "order": order.ticket})) for order in orders
-    )
+    for order in orders:
+        request = {"action": c.TRADE_ACTION_REMOVE, "order": order.ticket, "symbol": order.symbol}
+        results.append(("cancel", send(call, request)))
     conclude(call, results)
 
 
 # ---- commands ----
+
+LARGEST = 2**63 - 1
+"""The largest ticket and magic number."""
+
+MOST_POINTS = 2**31 - 1
 
 _SIDES = {"buy": "Buy", "sell": "Sell"}
 
@@ -268,14 +156,16 @@ def register(app: typer.Typer) -> None:
     def close(
         call: Call,
         ticket: Annotated[
-            int | None, typer.Argument(help="A position, or a pending order to cancel.")
+            int | None, typer.Argument(min=1, max=LARGEST, help="A position, or a pending order to cancel.")
         ] = None,
         symbol: Annotated[
             str | None, typer.Option("--symbol", "-s", help="All positions of a symbol.")
         ] = None,
         everything: Annotated[bool, typer.Option("--all", help="All positions.")] = False,
         volume: Annotated[str | None, typer.Option(help="Lots to close; all without it.")] = None,
-        deviation: Annotated[int, typer.Option(min=0, help="Points that the price may differ.")] = DEVIATION,
+        deviation: Annotated[
+            int, typer.Option(min=0, max=MOST_POINTS, help="Points that the price may differ.")
+        ] = DEVIATION,
     ) -> None:
         """Close a position or a part of it, those of a symbol, or all."""
         close_all(call, ticket, symbol, everything, volume, deviation)
@@ -292,9 +182,9 @@ def _opener(side: str) -> Callable[..., None]:
         sl: Annotated[str | None, typer.Option(help="Stop loss.")] = None,
         tp: Annotated[str | None, typer.Option(help="Take profit.")] = None,
         deviation: Annotated[
-            int | None, typer.Option(min=0, help="Points that the price may differ.")
+            int | None, typer.Option(min=0, max=MOST_POINTS, help="Points that the price may differ.")
         ] = None,
-        magic: Annotated[int | None, typer.Option(min=0, help="The strategy's number.")] = None,
+        magic: Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The strategy's number.")] = None,
         comment: Annotated[str | None, typer.Option(help="Up to 31 characters.")] = None,
         filling: Annotated[
             Filling | None, typer.Option(help="Filling mode; one that the symbol takes without it.")

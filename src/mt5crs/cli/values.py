@@ -24,7 +24,8 @@ def timeframe(text: str, option: str = "--tf") -> int:
     """Return a timeframe by its name."""
     value = TIMEFRAMES.get(text.upper())
     if value is None:
-        raise typer.BadParameter(f"{text!r} is no timeframe: {' '.join(TIMEFRAMES)}", param_hint=option)
+        names = " ".join(sorted(TIMEFRAMES, key=TIMEFRAMES.__getitem__))  # their numbers ascend with them
+        raise typer.BadParameter(f"{text!r} is no timeframe: {names}", param_hint=option)
     return value
 
 

@@ -4,7 +4,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +74,7 @@ def _make_keys(folder: Path) -> Path:
 
 
 @contextmanager
-def _opened(output: Output, port: int, keys: Path) -> Iterator[Call]:
+def _opened(output: Output, port: int, keys: Path) -> Generator[Call, None, None]:
     from mt5crs.client.blocking import Client
 
     settings = Settings.read({"host": "127.0.0.1", "port": port, "timeout": 5.0, "keys": keys})
@@ -97,7 +97,7 @@ class _Patience:
 
 
 @contextmanager
-def _ended_by_signals(names: Sequence[str] = ("SIGTERM", "SIGHUP")) -> Iterator[None]:
+def _ended_by_signals(names: Sequence[str] = ("SIGTERM", "SIGHUP")) -> Generator[None, None, None]:
     """Let signals that would end this process at once unwind it instead, so that nothing is left behind."""
 
     def leave(number: int, frame: object) -> None:

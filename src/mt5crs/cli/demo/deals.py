@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mt5crs.cli.formats import fields_of, lots, moment_msc, money, named, priced
+from mt5crs.cli.formats import fields_of, lots, moment_msc, money, named, names_of, priced
 from mt5crs.cli.output import Table, field
 from mt5crs.model import TradeDeal
 
@@ -22,4 +22,4 @@ def deals_table(found: Sequence[TradeDeal], digits: int) -> Table:
         field("price", show=priced(digits), right=True),
         field("profit", show=money, right=True),
     )
-    return Table("deals", columns, TradeDeal.__match_args__, [fields_of(deal) for deal in found])
+    return Table("deals", columns, names_of(TradeDeal), [fields_of(deal) for deal in found])

@@ -13,7 +13,8 @@ from mt5crs.cli.options import Call
 from mt5crs.cli.ping import measure, summary
 from mt5crs.cli.positions import positions_table
 from mt5crs.cli.report import Failure
-from mt5crs.cli.trade import closing, conclude, market_filling, send
+from mt5crs.cli.requests import DEVIATION, closing, market_filling
+from mt5crs.cli.trade import conclude, send
 from mt5crs.model import SymbolInfo, TradePosition
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def order_check(demo: Demo) -> None:
         "volume": round(LOTS_IN_STEPS * symbol.volume_min, 8),
         "type": c.ORDER_TYPE_BUY,
         "price": symbol.ask,
-        "deviation": 20,
+        "deviation": DEVIATION,
         "type_time": c.ORDER_TIME_GTC,
         "type_filling": market_filling(symbol),
         "comment": "demo",
@@ -208,7 +209,7 @@ def close_part(demo: Demo) -> None:
     """Close half of the position, and check that half is left."""
     half = round(LOTS_IN_STEPS // 2 * demo.symbol.volume_min, 8)
     before = demo.position()
-    _done(demo, "close a part", closing(demo.call, before, half, 20))
+    _done(demo, "close a part", closing(demo.call, before, half, DEVIATION))
     left = demo.position().volume
     check(abs(before.volume - half - left) < demo.symbol.volume_step / 2, f"{lots(left)} lots are left")
     demo.output.say(f"{lots(half)} of {lots(before.volume)} lots are closed, {lots(left)} are left.")
@@ -217,7 +218,7 @@ def close_part(demo: Demo) -> None:
 def close_rest(demo: Demo) -> None:
     """Close the rest, and check that nothing is open."""
     position = demo.position()
-    _done(demo, "close", closing(demo.call, position, position.volume, 20))
+    _done(demo, "close", closing(demo.call, position, position.volume, DEVIATION))
     check(not demo.client.positions_get(ticket=demo.ticket), f"position {demo.ticket} is still open")
     demo.output.say("Nothing is open any more.")
 
