@@ -1,6 +1,5 @@
 """Ticks as they come, on the command line."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -71,6 +70,7 @@ def watch(
     Raises:
         ConnectionTimeout: The gateway has gone silent.
     """
+    import asyncio
 
     async def read() -> None:
         from mt5crs.client.asynchronous import AsyncClient

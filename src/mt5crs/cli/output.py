@@ -20,6 +20,10 @@ UNBOUNDED = 100_000
 """Columns of an output that is no terminal: nothing is cut off."""
 
 
+ASCII_HEAD = "    \n    \n -- \n" + 5 * "    \n"
+"""The frame of a table where only ASCII can be written: a line below the headings, as in the other."""
+
+
 class Form(str, Enum):
     """How a result is written."""
 
@@ -146,7 +150,8 @@ class Output:
         if not rows:
             self._stream.write(f"{table.title}: none\n")
             return
-        grid = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        frame = box.SIMPLE_HEAD if self.unicode else box.Box(ASCII_HEAD, ascii=True)
+        grid = RichTable(title=table.title, title_justify="left", box=frame, pad_edge=False)
         for column in table.columns:
             grid.add_column(column.title, justify=column.justify, overflow="fold")
         for row in rows:
