@@ -12,12 +12,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Neither the caller's environment nor a .env above the current directory decides a test."""
     for name in [name for name in os.environ if name.startswith("MT5_")]:
         monkeypatch.delenv(name)
-    (tmp_path / ".env").touch()
-    monkeypatch.chdir(tmp_path)
+    here = tmp_path_factory.mktemp("here")
+    (here / ".env").touch()
+    monkeypatch.chdir(here)
 
 
 @pytest.fixture(scope="module")

@@ -222,7 +222,7 @@ def test_a_wrong_setting_is_refused_with_its_value(options: dict[str, Any], says
         Client(**options)
 
 
-def test_settings_come_from_the_dotenv_file(gateway: Gateway, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"MT5_HOST=127.0.0.1\nMT5_PORT={gateway.port}\n")
+def test_settings_come_from_the_dotenv_file(gateway: Gateway) -> None:
+    Path(".env").write_text(f"MT5_HOST=127.0.0.1\nMT5_PORT={gateway.port}\n")
     with Client() as client:
         assert client.version()
