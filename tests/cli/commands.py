@@ -5,7 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -59,9 +60,12 @@ def process(*arguments: str, **env: str) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def start(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
-    """Start a command as a process whose output is read line by line."""
-    command: Sequence[str] = [*MT5CRS, *arguments]
+@contextmanager
+def start(*arguments: str, **options: Any) -> Generator["subprocess.Popen[str]", None, None]:
+    """Start a command as a process whose output is read line by line; it ends with the test at the latest."""
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), **options}
-    started: subprocess.Popen[str] = subprocess.Popen(command, text=True, **given)
-    return started
+    with subprocess.Popen([*MT5CRS, *arguments], text=True, **given) as started:
+        try:
+            yield started
+        finally:
+            started.kill()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
@@ -52,6 +53,26 @@ def test_a_name_beyond_the_encoding_is_escaped() -> None:
     text = written(Form.TABLE, [{"name": "Zürich €", "price": 1.0}], "ascii")
     assert "Z\\xfcrich \\u20ac" in text
     assert text.isascii()
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("width", "titles"), [(80, "name  price  note"), (20, "name  price")])
+def test_a_narrow_terminal_leaves_out_what_can_be_spared(
+    monkeypatch: pytest.MonkeyPatch, width: int, titles: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    row = {"name": "x", "price": 1.0, "note": "a long note"}
+    table = Table("things", (*COLUMNS, field("note", spare=True)), (), [row])
+    Output(Form.TABLE, terminal).write(table)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert titles in [line.strip() for line in plain.splitlines()]
 
 
 @pytest.mark.parametrize(

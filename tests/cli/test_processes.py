@@ -32,13 +32,11 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     ready_file = tmp_path / "ready.json"
-    gateway = start("gateway", "--port", "0", "--stream-port", "0", "--ready-file", str(ready_file))
-    try:
+    options = ("--port", "0", "--stream-port", "0", "--ready-file", str(ready_file))
+    with start("gateway", *options) as gateway:
         said, account, keys = line(gateway), line(gateway), line(gateway)
         gateway.send_signal(number)  # at once: also a signal before the loop has begun stops it well
         err = gateway.communicate(timeout=PATIENCE)[1]
-    finally:
-        gateway.kill()
     assert said.startswith("listening on tcp://127.0.0.1:")
     assert "streams on " in said
     assert "account 5001001 on MT5CRS-Simulated, balance 10000.00 USD" in account
@@ -49,14 +47,15 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
 
 def test_a_gateway_can_stop_with_its_standard_input() -> None:
     options = ("--port", "0", "--stream-port", "0", "--stop-with-stdin")
-    gateway = start("gateway", *options, stdin=subprocess.PIPE)
-    assert line(gateway).startswith("listening")
-    assert finish(gateway).code == 0
+    with start("gateway", *options, stdin=subprocess.PIPE) as gateway:
+        assert line(gateway).startswith("listening")
+        assert finish(gateway).code == 0
 
 
 def test_a_gateway_open_to_others_warns_each_time() -> None:
     options = ("--host", "0.0.0.0", "--insecure", "--port", "0", "--stream-port", "0", "--stop-with-stdin")
-    result = finish(start("gateway", *options, stdin=subprocess.DEVNULL))
+    with start("gateway", *options, stdin=subprocess.DEVNULL) as gateway:
+        result = finish(gateway)
     assert result.code == 0
     assert "warning: 0.0.0.0:" in result.err
     assert "without keys" in result.err
@@ -151,23 +150,22 @@ def test_keys_are_never_overwritten(run: Run) -> None:
 
 
 def test_ctrl_c_ends_following_with_130(gateway: Gateway) -> None:
-    follow = start("ticks", "EURUSD", "--follow", "--csv", "--port", str(gateway.port))
-    assert line(follow).startswith("symbol,time")
-    line(follow)
-    follow.send_signal(signal.SIGINT)
-    result = finish(follow)
+    with start("ticks", "EURUSD", "--follow", "--csv", "--port", str(gateway.port)) as follow:
+        assert line(follow).startswith("symbol,time")
+        line(follow)
+        follow.send_signal(signal.SIGINT)
+        result = finish(follow)
     assert (result.code, result.err) == (130, "")
 
 
 def test_a_reader_that_goes_away_is_no_error(gateway: Gateway) -> None:
-    command = start("ticks", "EURUSD", "GBPUSD", "--follow", "--json", "--port", str(gateway.port))
-    line(command)
-    assert command.stdout is not None
-    command.stdout.close()
-    assert command.stderr is not None
-    err = command.stderr.read()
-    command.wait(PATIENCE)
-    command.stderr.close()
+    follow = ("ticks", "EURUSD", "GBPUSD", "--follow", "--json", "--port", str(gateway.port))
+    with start(*follow) as command:
+        line(command)
+        assert command.stdout is not None
+        assert command.stderr is not None
+        command.stdout.close()
+        err = command.stderr.read()
     assert err == ""
 
 
@@ -230,7 +228,7 @@ def test_help_loads_neither_sockets_nor_arrays() -> None:
     code = (
         "import sys\nfrom mt5crs.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "sys.stderr.write(' '.join(sorted({'zmq', 'numpy', 'asyncio', 'msgspec'} & sys.modules.keys())))"
+        "sys.stderr.write(' '.join(sorted({'zmq', 'numpy', 'asyncio'} & sys.modules.keys())))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -264,11 +262,11 @@ def test_a_gap_is_told(run: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPat
 def test_a_gateway_that_went_away_under_a_stream(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         port = str(gateway.port)
-        follow = start("ticks", "EURUSD", "--follow", "--csv", "--port", port, "--timeout", "0.5")
-        line(follow)
-        line(follow)
-        gateway.kill()
-        result = finish(follow)
+        with start("ticks", "EURUSD", "--follow", "--csv", "--port", port, "--timeout", "1.5") as follow:
+            line(follow)
+            line(follow)
+            gateway.kill()
+            result = finish(follow)
     assert result.code == 1
     assert "Connection timeout" in result.err
 

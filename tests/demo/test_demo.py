@@ -77,12 +77,12 @@ def test_the_main_job_with_real_prices(name: str, symbol: str) -> None:
     assert headings(result.out) == list(range(1, STEPS + 1))
 
 
-def test_a_relative_path_and_an_ascii_terminal(tmp_path: Path) -> None:
+def test_a_relative_path_and_an_ascii_terminal() -> None:
     begin = datetime(2025, 1, 6, 10, tzinfo=timezone.utc)
     ticks = [
         f"{begin + timedelta(seconds=number)},{1.1 + number % 7 / 1e4:.5f},1.10080" for number in range(900)
     ]
-    (tmp_path / "eurusd.csv").write_text("\n".join(("timestamp,bid,ask", *ticks)))
+    Path("eurusd.csv").write_text("\n".join(("timestamp,bid,ask", *ticks)))
     result = process("demo", "--data", "eurusd.csv", "--seconds", "0", PYTHONIOENCODING="ascii")
     assert (result.code, result.err) == (0, "")
     assert result.out.isascii()
@@ -97,9 +97,9 @@ def test_a_relative_path_and_an_ascii_terminal(tmp_path: Path) -> None:
         (b"timestamp,bid,ask\nnever,1,2\n", "line 2"),
     ],
 )
-def test_a_file_that_cannot_be_replayed(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_file_that_cannot_be_replayed(content: bytes | None, says: str) -> None:
     if content is not None:
-        (tmp_path / "eurusd.csv").write_bytes(content)
+        Path("eurusd.csv").write_bytes(content)
     result = process("demo", "--data", "eurusd.csv")
     assert result.code == 2
     assert says in result.err
@@ -110,28 +110,22 @@ def test_a_file_that_cannot_be_replayed(tmp_path: Path, content: bytes | None, s
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_nothing_is_left_when_the_demo_is_ended(number: signal.Signals, code: int) -> None:
-    demo = start("demo", "--seconds", "60")
-    try:
+    with start("demo", "--seconds", "60") as demo:
         gateway = gateway_of(demo)
         wait_for_step(demo, 6)
         demo.send_signal(number)
         _, err = demo.communicate(timeout=PATIENCE)
-    finally:
-        demo.kill()
     assert demo.returncode == code
     assert "Traceback" not in err
     assert_gone(gateway)
 
 
 def test_a_step_that_fails_ends_the_demo_with_a_sentence() -> None:
-    demo = start("demo", "--seconds", "60")
-    try:
+    with start("demo", "--seconds", "60") as demo:
         gateway = gateway_of(demo)
         wait_for_step(demo, 6)
         gateway.kill()
         _, err = demo.communicate(timeout=PATIENCE)
-    finally:
-        demo.kill()
     assert demo.returncode == 1
     assert "Connection timeout" in err
     assert "Traceback" not in err

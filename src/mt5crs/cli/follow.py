@@ -7,11 +7,13 @@ from mt5crs.cli.formats import array_rows
 from mt5crs.cli.options import Call
 from mt5crs.cli.output import Column, Form, Row
 from mt5crs.cli.report import note
-from mt5crs.errors import ConnectionTimeout
 
 if TYPE_CHECKING:
     from mt5crs.client.streams import Gap, TickBatch
     from mt5crs.settings import Settings
+
+PERSISTENCE = 0.1
+"""Seconds until a reader that goes on although it was told to end is told again."""
 
 
 def follow(
@@ -83,11 +85,15 @@ def watch(
                     return
 
     async def read_for_a_while() -> None:
-        await asyncio.wait_for(read(), seconds)
+        reading = asyncio.ensure_future(read())
+        try:
+            await asyncio.wait({reading}, timeout=seconds)
+        finally:
+            # Until it has ended: before Python 3.12 a cancellation that meets a result is lost in `wait_for`.
+            while not reading.done():
+                reading.cancel()
+                await asyncio.wait({reading}, timeout=PERSISTENCE)
+        if not reading.cancelled():
+            reading.result()
 
-    try:
-        asyncio.run(read_for_a_while())
-    except ConnectionTimeout:
-        raise
-    except (TimeoutError, asyncio.TimeoutError):  # the second is another class before Python 3.11
-        pass
+    asyncio.run(read_for_a_while())

@@ -101,11 +101,11 @@ def symbols_table(call: Call, mask: str) -> Table:
         _quote("bid"),
         _quote("ask"),
         field("spread", right=True),
-        field("digits", right=True),
+        field("digits", right=True, spare=True),
         field("volume_min", "min lots", lots, right=True),
         field("volume_step", "step", lots, right=True),
         field("visible", "watched", yes_no),
-        field("description"),
+        field("description", spare=True),
     )
     rows = [fields_of(symbol) for symbol in found]
     return Table("symbols", columns, names_of(SymbolInfo), rows)

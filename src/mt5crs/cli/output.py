@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+GAP = 2
+"""Blanks between two columns."""
 UNBOUNDED = 100_000
 """Columns of an output that is no terminal: nothing is cut off."""
 
@@ -40,11 +42,13 @@ class Column:
         title: Its heading.
         show: Returns the text of a row's cell.
         right: Whether it is aligned to the right, as numbers are.
+        spare: Whether it is left out where the terminal is too narrow for all.
     """
 
     title: str
     show: Callable[[Row], str]
     right: bool = False
+    spare: bool = False
 
     @property
     def justify(self) -> Literal["left", "right"]:
@@ -72,9 +76,28 @@ class Table(NamedTuple):
     document: Any = None
 
 
-def field(name: str, title: str = "", show: Callable[[Any], str] = str, *, right: bool = False) -> Column:
+def field(
+    name: str,
+    title: str = "",
+    show: Callable[[Any], str] = str,
+    *,
+    right: bool = False,
+    spare: bool = False,
+) -> Column:
     """Return a column that shows one field."""
-    return Column(title or name, lambda row: show(row[name]), right)
+    return Column(title or name, lambda row: show(row[name]), right, spare)
+
+
+def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
+    """Return the columns that a terminal has room for: spare ones are left out, the last first."""
+    widths = {
+        column: max(len(column.title), *(len(column.show(row)) for row in rows)) + GAP for column in columns
+    }
+    kept = list(columns)
+    for column in reversed(columns):
+        if column.spare and sum(widths[each] for each in kept) - GAP > width:
+            kept.remove(column)
+    return kept
 
 
 class Output:
@@ -88,6 +111,7 @@ class Output:
     def __init__(self, form: Form = Form.TABLE, stream: TextIO | None = None) -> None:
         self.form = form
         self._stream = stream or sys.stdout
+        self._separate = False  # a blank line parts a table from what comes before it
 
     @property
     def unicode(self) -> bool:
@@ -150,13 +174,26 @@ class Output:
         if not rows:
             self._stream.write(f"{table.title}: none\n")
             return
+        console = self.console()
         frame = box.SIMPLE_HEAD if self.unicode else box.Box(ASCII_HEAD, ascii=True)
-        grid = RichTable(title=table.title, title_justify="left", box=frame, pad_edge=False)
-        for column in table.columns:
+        grid = RichTable(
+            title=table.title,
+            title_justify="left",
+            title_style="bold",
+            box=frame,
+            show_edge=False,
+            padding=(0, GAP - 1, 0, 0),  # the frame adds one blank
+            pad_edge=False,
+        )
+        columns = fitting(table.columns, rows, console.width)
+        for column in columns:
             grid.add_column(column.title, justify=column.justify, overflow="fold")
         for row in rows:
-            grid.add_row(*(column.show(row) for column in table.columns))
-        self.console().print(grid)
+            grid.add_row(*(column.show(row) for column in columns))
+        if self._separate:
+            console.print()
+        console.print(grid)
+        self._separate = True
 
 
 class _Lines:

@@ -28,10 +28,10 @@ def positions_table(call: Call, found: Sequence[TradePosition]) -> Table:
         quote("sl", "SL"),
         quote("tp", "TP"),
         quote("price_current", "current"),
-        field("swap", show=money, right=True),
+        field("swap", show=money, right=True, spare=True),
         field("profit", show=money, right=True),
-        field("time", "time (server)", moment),
-        field("comment"),
+        field("time", "time (server)", moment, spare=True),
+        field("comment", spare=True),
     )
     return Table("positions", columns, names_of(TradePosition), [fields_of(record) for record in found])
 
@@ -48,8 +48,8 @@ def orders_table(call: Call, found: Sequence[TradeOrder]) -> Table:
         quote("sl", "SL"),
         quote("tp", "TP"),
         quote("price_current", "current"),
-        field("time_setup", "time (server)", moment),
-        field("comment"),
+        field("time_setup", "time (server)", moment, spare=True),
+        field("comment", spare=True),
     )
     return Table("orders", columns, names_of(TradeOrder), [fields_of(record) for record in found])
 

@@ -59,7 +59,7 @@ def results_table(call: Call, results: Sequence[tuple[str, OrderSendResult]]) ->
         field("deal", right=True),
         field("volume", "lots", lots, right=True),
         Column("price", lambda row: price(row["price"], digits.get(row["symbol"], 5)), right=True),
-        field("comment"),
+        field("comment", spare=True),
     )
     rows = [_result_row(action, result) for action, result in results]
     return Table("result", columns, RESULT_FIELDS, rows)

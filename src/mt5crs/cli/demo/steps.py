@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BARS = 8
 PINGS = 50
-LONGEST_WATCH = 20.0
+LONGEST_WATCH = 35.0
 """Seconds that a first tick is waited for: a quiet market still shows one."""
 STOPS = (0.01, 0.02)
 """SL and TP as shares of the price, far enough not to be reached meanwhile."""
