@@ -5,6 +5,8 @@ from enum import Enum
 from types import GenericAlias, NoneType, UnionType
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
 
+from msgspec import Struct
+
 from mt5crs.arguments import Bound, Signature
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
@@ -41,8 +43,13 @@ class Result(NamedTuple):
     error: tuple[int, str]
 
 
-class Answer(NamedTuple, Generic[R]):
-    """A result together with the error of the same call."""
+class Answer(Struct, Generic[R], frozen=True):
+    """A result together with the error of the same call.
+
+    Attributes:
+        value: What the operation returned.
+        last_error: The terminal's error for it, `(1, 'Success')` where it had none.
+    """
 
     value: R
     last_error: tuple[int, str]

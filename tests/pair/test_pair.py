@@ -259,6 +259,19 @@ def test_the_deadline_is_on_the_gateways_clock(bridge: Bridge) -> None:
     assert ask.deadline == int((bridge.now + 1.0) * 1000)
 
 
+def test_a_slow_greeting_does_not_make_deadlines_late(bridge: Bridge) -> None:
+    """Nothing is known of when in those seconds the gateway read its clock, so the safe end is taken."""
+    bridge.ask("version")
+    hello, _ = bridge.session.outbox.popleft()
+    bridge.now += 3.0  # the connection took its time
+    (welcome,) = bridge.dispatch.handle(bridge.peer, bridge.principal, hello, bridge.now)
+    bridge.session.receive(welcome, bridge.now)
+    bridge.ask("order_send", BUY, timeout=1.0)
+    ask = to_gateway(bridge.session.outbox[-1][0])
+    assert isinstance(ask, Ask)
+    assert ask.deadline == int((bridge.now + 1.0) * 1000)
+
+
 def test_an_observer_may_read_and_not_trade() -> None:
     bridge = Bridge(Principal("eve", Role.OBSERVER))
     assert bridge.call("account_info").value.login

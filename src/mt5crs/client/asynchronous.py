@@ -179,8 +179,7 @@ class AsyncClient(Terminal):
         Raises:
             BridgeError: There is no answer; its class says what is known of the outcome.
         """
-        value, _ = await self.answer(op, args, kwargs)
-        return value  # type: ignore[no-any-return]
+        return (await self.answer(op, args, kwargs)).value  # type: ignore[no-any-return]
 
     async def answer(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Answer[Any]:
         """Carry out one operation; return its value and its error."""

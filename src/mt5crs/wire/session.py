@@ -286,8 +286,9 @@ class Session:
         return self._HANDLERS[type(message)](self, message, now)
 
     def _on_welcome(self, message: Welcome, now: float) -> Event | None:
-        # The gateway read its clock between our greeting and now; the middle halves the error.
-        self._offset = message.clock / 1000 - (self._greeted_at + now) / 2
+        # The gateway read its clock at some time before now: its clock is at least this far ahead of ours.
+        # A deadline may so be early by the way here, and is never late.
+        self._offset = message.clock / 1000 - now
         self.welcome = message
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
@@ -368,6 +369,8 @@ class Session:
         self._greet(now)
 
     def _on_pong(self, message: Pong, now: float) -> Event | None:
+        if self.welcome is not None and message.epoch == self.welcome.epoch:
+            self._offset = max(self._offset, message.clock / 1000 - now)
         pending = self._pending.pop(message.id, None)
         if pending is not None:
             return Done(message.id, message, SUCCESS)
