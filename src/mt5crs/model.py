@@ -36,6 +36,7 @@ class Record(tuple[Any, ...]):
             setattr(cls, name, property(itemgetter(position)))
 
     def __new__(cls, values: Iterable[Any]) -> "Self":
+        """Make a structure of exactly `n_fields` values."""
         record = super().__new__(cls, values)
         if len(record) != cls.n_fields:
             raise TypeError(

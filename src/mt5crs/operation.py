@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 from msgspec import Struct
 
 from mt5crs.arguments import Bound, Signature
+from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
 P = ParamSpec("P")
@@ -29,18 +30,11 @@ class Kind(str, Enum):
     """Changes the terminal for everybody."""
 
 
-class Error(NamedTuple):
-    """What `last_error()` returns."""
-
-    code: int
-    text: str
-
-
 class Result(NamedTuple):
     """What a terminal answers: the value and, in the same breath, its `last_error()`."""
 
     value: Any
-    error: tuple[int, str]
+    error: LastError
 
 
 class Answer(Struct, Generic[R], frozen=True):
@@ -52,7 +46,7 @@ class Answer(Struct, Generic[R], frozen=True):
     """
 
     value: R
-    last_error: tuple[int, str]
+    last_error: LastError
 
 
 class Caller(Protocol):
@@ -74,7 +68,9 @@ class AsyncCaller(Protocol):
 class AnswerCaller(Protocol):
     """As `AsyncCaller`, with the error beside each value."""
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Coroutine[Any, Any, Answer[R]]:
+    def call(
+        self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /
+    ) -> Coroutine[Any, Any, Answer[R]]:
         """Carry out one operation."""
         ...
 

@@ -8,7 +8,8 @@ from mt5crs.gateway.dispatch import Dispatch
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
-from mt5crs.wire.session import Done, Fill, Session
+from mt5crs.wire.request import Done, Fill
+from mt5crs.wire.session import Session
 
 START = 1_763_985_600.0  # Monday 2025-11-24 12:00 UTC
 

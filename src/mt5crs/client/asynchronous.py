@@ -15,9 +15,11 @@ from mt5crs.client.core import Core, Immediate, Ping, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
 from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Answer, Operation, P, R
 from mt5crs.wire.messages import Welcome
-from mt5crs.wire.session import SUCCESS, Done, Fill, Session
+from mt5crs.wire.request import Done, Fill
+from mt5crs.wire.session import Session
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -165,7 +167,7 @@ class AsyncClient(Terminal):
         self._timeout = self._core.settings.timeout
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._link: _Link | None = None
-        self._error: ContextVar[tuple[int, str]] = ContextVar("last_error", default=SUCCESS)
+        self._error: ContextVar[LastError] = ContextVar("last_error", default=SUCCESS)
         self.answers = Answers(self)
 
     def __repr__(self) -> str:
@@ -192,7 +194,7 @@ class AsyncClient(Terminal):
         self._error.set(done.error)
         return Answer(self._core.settle(op, prepared, done), done.error)
 
-    def last_error(self) -> tuple[int, str]:
+    def last_error(self) -> LastError:
         """Return the error of this task's latest call, `(1, 'Success')` where it had none; no trip."""
         return self._error.get()
 

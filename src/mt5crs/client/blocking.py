@@ -15,9 +15,11 @@ from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.errors import Refused, Unreachable
+from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Operation, P, R
 from mt5crs.wire.messages import Welcome
-from mt5crs.wire.session import SUCCESS, Done, Fill, Session
+from mt5crs.wire.request import Done, Fill
+from mt5crs.wire.session import Session
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -122,9 +124,9 @@ class Client(Terminal):
         self._local.error = done.error
         return self._core.settle(op, prepared, done)  # type: ignore[no-any-return]
 
-    def last_error(self) -> tuple[int, str]:
+    def last_error(self) -> LastError:
         """Return the error of this thread's latest call, `(1, 'Success')` where it had none; no trip."""
-        error: tuple[int, str] = getattr(self._local, "error", SUCCESS)
+        error: LastError = getattr(self._local, "error", SUCCESS)
         return error
 
     def ping(self, timeout: float | None = None) -> Ping:

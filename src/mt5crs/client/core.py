@@ -6,24 +6,23 @@ from typing import Any, NamedTuple
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
-from mt5crs.constants import RES_E_INTERNAL_FAIL, RES_E_INTERNAL_FAIL_CONNECT, RES_E_INTERNAL_FAIL_TIMEOUT
 from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.operation import Kind, Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
-from mt5crs.wire.session import SUCCESS, Done, Session
-
-NO_CONNECTION = (RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
+from mt5crs.wire.request import Done
+from mt5crs.wire.session import Session
 
 # What a successful WATCH operation adds to, or takes from, the things this client watches.
 _WATCHED = {"symbol_select": "symbol", "market_book_add": "book", "market_book_release": "book"}
 
 
-def last_error_of(failure: BridgeError) -> tuple[int, str]:
+def last_error_of(failure: BridgeError) -> LastError:
     """Return what `last_error()` says after a failure of the bridge: the official package's nearest error."""
     if isinstance(failure, TimeoutError):
-        return RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout"
-    return NO_CONNECTION if isinstance(failure, Unreachable) else (RES_E_INTERNAL_FAIL, "IPC call failed")
+        return IPC_TIMEOUT
+    return NO_IPC_CONNECTION if isinstance(failure, Unreachable) else IPC_CALL_FAILED
 
 
 class Ping(NamedTuple):
@@ -42,7 +41,7 @@ class Immediate(NamedTuple):
     """An answer that needs no trip."""
 
     value: Any
-    error: tuple[int, str]
+    error: LastError
 
 
 class Core:
@@ -93,7 +92,7 @@ class Core:
             return Immediate(op.misuse, error.error)
         if self._open or op.name == "initialize":
             return wire
-        return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_CONNECTION)
+        return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_IPC_CONNECTION)
 
     def settle(self, op: Operation[..., Any], wire: Bound, done: Done) -> Any:
         """Return the value of an answer, and remember what it means for the calls to come."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from mt5crs._version import __version__
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import ArgumentError
-from mt5crs.constants import RES_E_FAIL
 from mt5crs.errors import (
     BadArguments,
     BridgeError,
@@ -27,6 +26,7 @@ from mt5crs.errors import (
 )
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.gateway.watches import Watches
+from mt5crs.last_error import CALL_FAILED, SUCCESS
 from mt5crs.operation import Kind, Operation, Result
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import TerminalPort
@@ -58,7 +58,6 @@ IDLE = 3600.0
 NAME_LENGTH = 128
 WATCHES_PER_HELLO = 1024
 
-SUCCESS = (1, "Success")
 NOTHING: Frames = []
 
 
@@ -262,7 +261,7 @@ class Dispatch:
         if op.name == "shutdown":
             return self._end(holder)
         if op.name == "market_book_get" and not self._watches.holds(holder, ("book", wire[0])):
-            return Result(op.failure, (RES_E_FAIL, "Terminal: Call failed"))
+            return Result(op.failure, CALL_FAILED)
         return self._terminal.call(op, wire)
 
     def _watch(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:

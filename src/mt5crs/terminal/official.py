@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mt5crs.arguments import Bound
-from mt5crs.constants import COPY_TICKS_ALL, RES_E_AUTH_FAILED, RES_E_INTERNAL_FAIL_CONNECT
+from mt5crs.constants import COPY_TICKS_ALL
 from mt5crs.errors import TerminalMissing
+from mt5crs.last_error import AUTHORIZATION_FAILED, NO_IPC_CONNECTION, SUCCESS
 from mt5crs.operation import Operation, Result
 
 if TYPE_CHECKING:
     from mt5crs.model import TicksArray
 
-SUCCESS = (1, "Success")
 POLL = 0.02
 """Seconds between two looks for new ticks while somebody follows them."""
 FIRST_COUNT = 256
@@ -71,13 +71,9 @@ class OfficialTerminal:
         """Answer a client's `initialize` or `login`: the account is never switched under the others."""
         account = self._mt5.account_info()
         if account is None:
-            return Result(False, (RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection"))
+            return Result(False, NO_IPC_CONNECTION)
         same = all(wanted.get(field) in (None, getattr(account, field)) for field in ("login", "server"))
-        return (
-            Result(True, SUCCESS)
-            if same
-            else Result(False, (RES_E_AUTH_FAILED, "Terminal: Authorization failed"))
-        )
+        return Result(True, SUCCESS) if same else Result(False, AUTHORIZATION_FAILED)
 
     def follow(self, symbol: str) -> bool:
         """See `TerminalPort.follow`."""

@@ -15,10 +15,9 @@ definite: nothing happened), and the session greets the new one and asks again.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from mt5crs.errors import (
-    BridgeError,
     ConnectionTimeout,
     OutcomeUnknown,
     ProtocolError,
@@ -26,7 +25,8 @@ from mt5crs.errors import (
     TooLarge,
     from_wire,
 )
-from mt5crs.model import ARRAYS, ArrayType
+from mt5crs.last_error import SUCCESS
+from mt5crs.model import ARRAYS
 from mt5crs.operation import Kind, Operation
 from mt5crs.wire.codec import encode, to_client
 from mt5crs.wire.messages import (
@@ -45,96 +45,10 @@ from mt5crs.wire.messages import (
     Reply,
     Welcome,
 )
-
-if TYPE_CHECKING:
-    from mt5crs.model import RatesArray
+from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending
 
 PROBE_AFTER = 1.0
 """Seconds of silence after which the gateway is asked what it holds."""
-
-
-class Pending:
-    """A request whose answer is awaited."""
-
-    __slots__ = (
-        "args",
-        "deadline",
-        "filled",
-        "id",
-        "key",
-        "op",
-        "probe",
-        "result",
-        "sent",
-        "timeout",
-        "unacked",
-    )
-
-    def __init__(
-        self, id_: int, op: "Operation[..., Any] | None", args: Any, deadline: float, timeout: float, key: str
-    ) -> None:
-        self.id = id_
-        self.op = op
-        self.args = args
-        self.deadline = deadline
-        self.timeout = timeout
-        self.key = key
-        self.sent = False
-        self.probe = 0  # id of the ping that was sent after it
-        self.result: Incoming | None = None
-        self.filled = 0
-        self.unacked = 0
-
-
-class Incoming:
-    """An array on its way."""
-
-    __slots__ = ("array", "bytes", "error", "itemsize", "rows")
-
-    def __init__(self, array: ArrayType, rows: int, error: tuple[int, str]) -> None:
-        import numpy
-
-        self.array: RatesArray = numpy.empty(rows, array.dtype)
-        self.bytes = self.array.view(numpy.uint8).data
-        self.itemsize = array.itemsize
-        self.rows = rows
-        self.error = error
-
-
-class Done:
-    """What became of a request.
-
-    Attributes:
-        id: Its correlation id.
-        value: The result as the operation returns it (for a ping, the `Pong`).
-        error: The terminal's `last_error` for it.
-        failure: Why there is no result, where there is none.
-    """
-
-    __slots__ = ("error", "failure", "id", "value")
-
-    def __init__(
-        self, id_: int, value: Any, error: tuple[int, str], failure: BridgeError | None = None
-    ) -> None:
-        self.id = id_
-        self.value = value
-        self.error = error
-        self.failure = failure
-
-
-class Fill:
-    """A frame of rows follows: receive it into `buffer`, then call `filled`."""
-
-    __slots__ = ("buffer", "pending")
-
-    def __init__(self, pending: Pending, buffer: memoryview) -> None:
-        self.pending = pending
-        self.buffer = buffer
-
-
-Event = Done | Fill
-
-SUCCESS = (1, "Success")
 
 
 class Session:
@@ -403,7 +317,7 @@ class Session:
     # ---- waiting ----
 
     def tick(self, now: float) -> list[Done]:
-        """Let time pass: return what was settled without a reply; the outbox gets what is to be asked again."""
+        """Let time pass; return what was settled without a reply. What is asked again goes on the outbox."""
         done, self._ready = self._ready, []
         done += [self._expire(pending) for pending in self._due(now)]
         silent_since = max(self._heard, self._probed_at, self._greeted_at)

@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections.abc import Callable
 
+from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
 from mt5crs.terminal.simulated.expand import MINUTE_MSC
 from mt5crs.terminal.simulated.sources import PriceSource
 
-SUCCESS = (1, "Success")
 NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
 

@@ -18,6 +18,7 @@ from mt5crs.constants import (
     TICK_FLAG_LAST,
     TICK_FLAG_VOLUME,
 )
+from mt5crs.last_error import AUTHORIZATION_FAILED, CALL_FAILED, INVALID_PARAMS, NOT_FOUND, SUCCESS
 from mt5crs.model import TicksArray, TradeOrder, TradePosition
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.groups import group_filter
@@ -27,18 +28,13 @@ from mt5crs.terminal.simulated.book import Order, Position
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.ledger import Ledger
-from mt5crs.terminal.simulated.live import NEVER, SUCCESS
+from mt5crs.terminal.simulated.live import NEVER
 from mt5crs.terminal.simulated.market import Market
 from mt5crs.terminal.simulated.matching import BUYS, market_price
 from mt5crs.terminal.simulated.money import Money
 from mt5crs.terminal.simulated.specification import Specification
 from mt5crs.terminal.simulated.timeframes import PERIODS
 from mt5crs.terminal.simulated.trading import Trading
-
-FAILED = (-1, "Terminal: Call failed")
-INVALID = (-2, "Terminal: Invalid params")
-NOT_FOUND = (-4, "Terminal: Not found")
-UNAUTHORIZED = (-6, "Terminal: Authorization failed")
 
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
 EAGER = 0.001
@@ -161,7 +157,7 @@ class SimulatedTerminal:
         config = self.config
         pairs = ((login, config.login), (password, config.password), (server, config.server))
         fits = all(given is None or given == own for given, own in pairs)
-        return _ok(True) if fits else Result(False, UNAUTHORIZED)
+        return _ok(True) if fits else Result(False, AUTHORIZATION_FAILED)
 
     def _shutdown(self) -> Result:
         return _ok(True)
@@ -210,7 +206,7 @@ class SimulatedTerminal:
         held = {order.symbol for order in self._account.orders.values()}
         held.update(position.symbol for position in self._account.positions.values())
         if symbol in held:
-            return Result(False, FAILED)
+            return Result(False, CALL_FAILED)
         self._market.selected.discard(symbol)
         return _ok(True)
 
@@ -242,7 +238,7 @@ class SimulatedTerminal:
 
     def _rates_refusal(self, symbol: str, timeframe: int, count: int) -> Result | None:
         if timeframe not in PERIODS or not 0 < count < self.config.maxbars:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         return None if symbol in self._market.symbols else Result(None, NOT_FOUND)
 
     def _copy_rates_from(self, symbol: str, timeframe: int, date_from: int, count: int) -> Result:
@@ -257,7 +253,7 @@ class SimulatedTerminal:
         if refusal is not None:
             return refusal
         if not 0 <= start_pos < self.config.maxbars:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         now_msc = self._market.clock.now_msc()
         return _ok(self._market.rates(symbol).position(timeframe, start_pos, count, now_msc))
 
@@ -268,19 +264,19 @@ class SimulatedTerminal:
         now_msc = self._market.clock.now_msc()
         rates = self._market.rates(symbol)
         if rates.is_full(timeframe, date_from, date_to, now_msc, self.config.maxbars):
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         return _ok(rates.between(timeframe, date_from, date_to, now_msc))
 
     def _copy_ticks_from(self, symbol: str, date_from: int, count: int, flags: int) -> Result:
         if flags not in TICK_MASKS or count <= 0:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
         return _ok(self._market.first_ticks(symbol, date_from * 1000, count, TICK_MASKS[flags]))
 
     def _copy_ticks_range(self, symbol: str, date_from: int, date_to: int, flags: int) -> Result:
         if flags not in TICK_MASKS:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
         # Whole seconds are asked for: the last one ends with its first millisecond, as in MetaTrader.
@@ -316,22 +312,22 @@ class SimulatedTerminal:
 
     def _order_calc_margin(self, action: int, symbol: str, volume: float, price: float) -> Result:
         if not ORDER_TYPE_BUY <= action < ORDER_TYPE_CLOSE_BY or volume <= 0 or price < 0:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
         margin = self._money.margin(self._market.symbols[symbol], action in BUYS, volume, price)
-        return Result(None, FAILED) if margin is None else _ok(margin)
+        return Result(None, CALL_FAILED) if margin is None else _ok(margin)
 
     def _order_calc_profit(
         self, action: int, symbol: str, volume: float, price_open: float, price_close: float
     ) -> Result:
         if action not in (ORDER_TYPE_BUY, ORDER_TYPE_SELL) or min(volume, price_open, price_close) <= 0:
-            return Result(None, INVALID)
+            return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
         instrument = self._market.symbols[symbol]
         profit = self._money.profit(instrument, action == ORDER_TYPE_BUY, volume, price_open, price_close)
-        return Result(None, FAILED) if profit is None else _ok(profit)
+        return Result(None, CALL_FAILED) if profit is None else _ok(profit)
 
     def _order_check(self, request: Mapping[str, object]) -> Result:
         self._pass_time()

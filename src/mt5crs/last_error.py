@@ -1,0 +1,14 @@
+"""What `last_error()` can say: the official package's codes with their texts (wheel 5.0.6231)."""
+
+from mt5crs import constants as mt5
+
+LastError = tuple[int, str]
+
+SUCCESS: LastError = (mt5.RES_S_OK, "Success")
+CALL_FAILED: LastError = (mt5.RES_E_FAIL, "Terminal: Call failed")
+INVALID_PARAMS: LastError = (mt5.RES_E_INVALID_PARAMS, "Terminal: Invalid params")
+NOT_FOUND: LastError = (mt5.RES_E_NOT_FOUND, "Terminal: Not found")
+AUTHORIZATION_FAILED: LastError = (mt5.RES_E_AUTH_FAILED, "Terminal: Authorization failed")
+IPC_CALL_FAILED: LastError = (mt5.RES_E_INTERNAL_FAIL, "IPC call failed")
+NO_IPC_CONNECTION: LastError = (mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
+IPC_TIMEOUT: LastError = (mt5.RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout")
