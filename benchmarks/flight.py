@@ -14,7 +14,8 @@ from mt5crs import AsyncClient
 from mt5crs.api import OPERATIONS
 from mt5crs.client.core import Core
 from mt5crs.client.link import connect, flush
-from mt5crs.wire.session import Done, Session
+from mt5crs.wire.request import Done
+from mt5crs.wire.session import Session
 
 IN_FLIGHT = 64
 FLOOR = f"bare pyzmq, {IN_FLIGHT} in flight"
