@@ -1,0 +1,232 @@
+"""The documents are true: their code runs; what they name exists; their tables are the code's."""
+
+import ast
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import typer.main
+from tests.conftest import ROOT
+from tests.processes import Gateway
+
+from mt5crs import __version__
+from mt5crs.cli.app import app
+from mt5crs.settings import TABLE
+
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+DOCUMENTS = (ENGLISH, CHINESE, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/protocol.md")
+SUFFIXES = r"(?:py|md|json|toml|svg)"
+LIMIT = 20.0
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text(name), re.DOTALL)
+
+
+def prose(name: str) -> str:
+    return re.sub(r"```.*?```", "", text(name), flags=re.DOTALL)
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table below a heading."""
+    section = text(name).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def commands(name: str) -> list[list[str]]:
+    """Return the words that follow `mt5crs` in inline code and in shell blocks."""
+    shell = "\n".join(blocks(name, "sh") + blocks(name, "bat"))
+    lines = re.findall(r"`(?:\S*/)?mt5crs ([^`]+)`", prose(name)) + re.findall(r"^mt5crs (.+)", shell, re.M)
+    return [line.split("#")[0].split() for line in lines]
+
+
+# ---- links and files ----
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_files_that_exist(name: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(name))
+    local = [link.split("#")[0] for link in links if not re.match(r"https?://|#", link)]
+    missing = [link for link in local if not (ROOT / name).parent.joinpath(unquote(link)).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_are_named_exist(name: str) -> None:
+    named = set(re.findall(rf"`(?:python3? )?((?:[\w.-]+/)*[\w.-]+\.{SUFFIXES})`", prose(name)))
+    if name == "ARCHITECTURE.md":
+        named |= set(re.findall(rf"(?:\w+/)+\w+\.{SUFFIXES}", "".join(blocks(name, "text"))))
+        assert len(named) > 40
+    made_by_bench = {"docs/bench.json"}
+    promised = {"utils.py"}  # said not to exist
+    missing = [
+        path
+        for path in named - made_by_bench - promised
+        if not any((folder / path).exists() for folder in (ROOT, ROOT / "src/mt5crs", ROOT / "docs"))
+    ]
+    assert not missing
+
+
+def test_every_module_of_the_simulated_terminal_has_its_place() -> None:
+    told = set(re.findall(r"`terminal/simulated/(\w+)\.py`", text("ARCHITECTURE.md")))
+    there = {path.stem for path in (ROOT / "src/mt5crs/terminal/simulated").glob("*.py")}
+    assert told == there - {"__init__"}
+
+
+# ---- code ----
+
+
+def python_of(name: str) -> list[str]:
+    return [ast.unparse(ast.parse(block)) for block in blocks(name, "python")]
+
+
+def test_both_readmes_show_the_same_code() -> None:
+    assert python_of(ENGLISH) == python_of(CHINESE) != []
+
+
+@pytest.mark.parametrize("number", range(len(blocks(ENGLISH, "python"))))
+def test_the_code_of_the_readme_runs(number: int, gateway: Gateway, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MT5_")}
+    environment |= {"MT5_HOST": "127.0.0.1", "MT5_PORT": str(gateway.port), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocks(ENGLISH, "python")[number]],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    if "order_send" in blocks(ENGLISH, "python")[number]:
+        assert done.stdout.startswith("10009 ")
+
+
+# ---- commands ----
+
+
+def known(words: list[str]) -> Iterator[str]:
+    """Yield what is wrong with a command."""
+    context = typer.main.get_command(app)
+    path = iter(words)
+    for word in path:
+        inner = getattr(context, "commands", {}).get(word)
+        if inner is None:
+            yield f"no command {word!r}"
+            return
+        context = inner
+        if not hasattr(inner, "commands"):
+            break
+    options = {option for parameter in context.params for option in parameter.opts}
+    yield from (
+        f"{words}: no option {word}" for word in path if word.startswith("--") and word not in options
+    )
+
+
+@pytest.mark.parametrize("name", [ENGLISH, CHINESE, "ARCHITECTURE.md", "docs/protocol.md"])
+def test_commands_and_their_options_exist(name: str) -> None:
+    assert [wrong for words in commands(name) for wrong in known(words)] == []
+
+
+def test_both_readmes_name_the_same_commands_and_all_of_them() -> None:
+    assert sorted(commands(ENGLISH)) == sorted(commands(CHINESE))
+    top = getattr(typer.main.get_command(app), "commands", {})
+    told = {words[0] for words in commands(ENGLISH)}
+    assert told == set(top)
+    assert {tuple(words[:2]) for words in commands(ENGLISH) if words[0] == "keys"} == {
+        ("keys", name) for name in top["keys"].commands
+    }
+
+
+@pytest.mark.parametrize("name", [ENGLISH, CHINESE, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_make_targets_exist(name: str) -> None:
+    targets = set(re.findall(r"^(\w+):", text("Makefile"), re.M))
+    inline = re.findall(r"`make (\w+)", prose(name))
+    shell = re.findall(r"^make (\w+)", "\n".join(blocks(name, "sh")), re.M)
+    assert set(inline + shell) <= targets
+    assert inline + shell
+
+
+# ---- tables ----
+
+
+def test_the_floors_are_those_that_import_linter_holds() -> None:
+    (listed,) = re.findall(r"^layers = \[\n(.*?)^\]", text("pyproject.toml"), re.M | re.DOTALL)
+    layers = re.findall(r'"([^"]+)"', listed)
+    told = [
+        (int(floor), re.findall(r"`([\w.]+)`", modules))
+        for floor, modules, _ in rows("ARCHITECTURE.md", "The floors")
+    ]
+    assert [modules for _, modules in told] == [layer.split(" | ") for layer in layers]
+    assert [floor for floor, _ in told] == list(range(len(layers)))[::-1]
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    table = rows("ARCHITECTURE.md", "Numbers")
+    assert table
+    for name, value, where in table:
+        module = importlib.import_module("mt5crs." + where.strip("`").removesuffix(".py").replace("/", "."))
+        assert getattr(module, name.strip("`")) == float(value.split()[0]), name
+
+
+@pytest.mark.parametrize(("name", "heading"), [(ENGLISH, "Settings"), (CHINESE, "设置")])
+def test_the_settings_are_those_of_the_code(name: str, heading: str) -> None:
+    told = [(variable.strip("`"), default) for variable, default, _ in rows(name, heading)]
+    assert [variable for variable, _ in told] == [setting.variable for setting in TABLE]
+    for (_, default), setting in zip(told, TABLE, strict=True):
+        value = setting.default
+        shown = (
+            {"none", "无"} if value is None else {f"{value:g}" if isinstance(value, float) else str(value)}
+        )
+        assert default in shown
+
+
+@pytest.mark.parametrize(("name", "heading"), [(ENGLISH, "When something fails"), (CHINESE, "出错时")])
+def test_the_errors_exist(name: str, heading: str) -> None:
+    errors = importlib.import_module("mt5crs.errors")
+    for first, *_ in rows(name, heading):
+        (kind,) = re.findall(r"`(\w+)`", first)
+        assert issubclass(getattr(errors, kind), errors.BridgeError)
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    assert f"## [{__version__}]" in text("CHANGELOG.md")
+    assert f"Not in {__version__}:" in text(ENGLISH)
+
+
+# ---- figures ----
+
+FIGURE = re.compile(r"\*\*(\d+(?:\.\d+)?) (x|MB|%)\*\*")
+"""How a measured figure is written in a README: bold, with its unit."""
+
+
+@pytest.mark.parametrize("name", [ENGLISH, CHINESE])
+def test_figures_that_are_quoted_were_measured(name: str) -> None:
+    """A README without figures, which shows the picture alone, is as good."""
+    quoted = FIGURE.findall(text(name))
+    if not quoted:
+        return
+    measured = json.loads(text("docs/bench.json"))["figures"]
+    report = importlib.import_module("benchmarks.report")
+    shown = {report.shown(figure["value"], figure["unit"]) for figure in measured}
+    assert {f"{value} {unit}" for value, unit in quoted} <= shown
+
+
+def test_the_picture_is_one_of_a_run_that_went_well() -> None:
+    picture = text("docs/demo.svg").replace("&#160;", " ")
+    for sign in ("OK_FROM_MT5", "10009", "nothing is left running"):
+        assert sign in picture
+    assert "@font-face" not in picture
