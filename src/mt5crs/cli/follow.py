@@ -93,7 +93,8 @@ def watch(
             while not reading.done():
                 reading.cancel()
                 await asyncio.wait({reading}, timeout=PERSISTENCE)
-        if not reading.cancelled():
-            reading.result()
+            failure = None if reading.cancelled() else reading.exception()  # asked for, or asyncio complains
+        if failure is not None:
+            raise failure
 
     asyncio.run(read_for_a_while())
