@@ -1,10 +1,10 @@
 """Commands run against one gateway for each module."""
 
 import pytest
-from tests.cli.commands import Outcome, Run
-from tests.processes import Gateway
 
 from mt5crs.cli import main
+from tests.cli.commands import Outcome, Run
+from tests.processes import Gateway
 
 
 @pytest.fixture

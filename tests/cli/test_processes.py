@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import MT5CRS, PATIENCE, Outcome, Run, environment, process, start
-from tests.processes import Gateway
 
 from mt5crs import Client
 from mt5crs.cli import main
+from tests.cli.commands import MT5CRS, PATIENCE, Outcome, Run, environment, process, start
+from tests.processes import Gateway
 
 
 def finish(command: "subprocess.Popen[str]") -> Outcome:

@@ -1,11 +1,11 @@
 """ping, info, symbols, rates and ticks: a table for people, JSON and CSV for programs."""
 
 import pytest
-from tests.cli.commands import Run
-from tests.processes import Gateway
 
 from mt5crs import constants as c
 from mt5crs.model import RATES, SymbolInfo
+from tests.cli.commands import Run
+from tests.processes import Gateway
 
 BAR_FIELDS = [name for name, _ in RATES.fields]
 

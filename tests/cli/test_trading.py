@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.cli.commands import Run
-from tests.processes import Gateway
 
 from mt5crs import Client
 from mt5crs import constants as c
 from mt5crs.cli.retcodes import MEANINGS, meaning
 from mt5crs.errors import GatewayFault, OutcomeUnknown
+from tests.cli.commands import Run
+from tests.processes import Gateway
 
 
 @pytest.fixture(autouse=True)

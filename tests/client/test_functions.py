@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import ROOT
-from tests.processes import Gateway
 
 from mt5crs import Client, model
 from mt5crs import constants as mt5
+from tests.conftest import ROOT
+from tests.processes import Gateway
 
 BUY: dict[str, Any] = {
     "action": mt5.TRADE_ACTION_DEAL,

@@ -10,11 +10,11 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.client.test_functions import BUY, length
-from tests.processes import Gateway
 
 from mt5crs import BridgeError, Client, OutcomeUnknown
 from mt5crs.errors import Certainty, ConnectionTimeout, SettingError, Unreachable
+from tests.client.test_functions import BUY, length
+from tests.processes import Gateway
 
 
 def connections(port: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from tests.cli.commands import PATIENCE, process, start
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

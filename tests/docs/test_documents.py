@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 import pytest
 import typer.main
-from tests.conftest import ROOT
-from tests.processes import Gateway
 
 from mt5crs import __version__
 from mt5crs.cli.app import app
 from mt5crs.settings import TABLE
+from tests.conftest import ROOT
+from tests.processes import Gateway
 
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 DOCUMENTS = (ENGLISH, CHINESE, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/protocol.md")

@@ -13,10 +13,10 @@ import msgspec
 import psutil
 import pytest
 import zmq
-from tests.processes import Gateway
 
 from mt5crs.wire.codec import HEADER, encode, to_client
 from mt5crs.wire.messages import HARD_LIMIT, Ask, Hello, Ping, Pong, Refusal, Reply, Welcome
+from tests.processes import Gateway
 
 Socket = zmq.Socket[bytes]
 
@@ -135,7 +135,8 @@ def test_bytes_that_are_not_zeromq(gateway: Gateway) -> None:
 def test_a_client_that_dies_in_mid_request(gateway: Gateway) -> None:
     script = (
         "import os, sys; from mt5crs import Client; c = Client(port=int(sys.argv[1]));"
-        "c.version(); link = c._take(); link.socket.rcvtimeo = 10000; from mt5crs.api import OPERATIONS as O; import time;"
+        "c.version(); link = c._take(); link.socket.rcvtimeo = 10000;"
+        "from mt5crs.api import OPERATIONS as O; import time;"
         "link.session.ask(O['copy_rates_from_pos'], ['EURUSD', 1, 0, 1000000], time.monotonic(), 5.0);"
         "from mt5crs.client.link import flush; flush(link.socket, link.session);"
         "link.socket.recv(); os.kill(os.getpid(), 9)"

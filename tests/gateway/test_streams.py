@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from tests.pair.bridge import START, CountingTerminal
-from tests.processes import Gateway
 
 from mt5crs.client.streams import Gap, TickBatch, TickFeed
 from mt5crs.errors import ConnectionTimeout
@@ -16,6 +14,8 @@ from mt5crs.gateway.streams import Streams
 from mt5crs.model import TICKS
 from mt5crs.wire import topics
 from mt5crs.wire.messages import Batch
+from tests.pair.bridge import START, CountingTerminal
+from tests.processes import Gateway
 
 
 def test_ticks_come_in_order_and_are_those_of_the_terminal(gateway: Gateway) -> None:
@@ -48,6 +48,38 @@ def test_asyncio_ticks(gateway: Gateway) -> None:
                 assert isinstance(event, TickBatch)
                 assert len(event.ticks) > 0
                 break
+
+    asyncio.run(scenario())
+
+
+def test_listening_ends_when_it_was_told_to(gateway: Gateway) -> None:
+    async def scenario() -> int:
+        async with gateway.async_client() as client:
+            return len([event async for event in client.ticks("EURUSD", seconds=0.3)])
+
+    with gateway.client() as client:
+        assert len(list(client.ticks("EURUSD", seconds=0.3))) < 10
+        assert list(client.ticks(seconds=0.05)) == []
+    assert asyncio.run(scenario()) < 10
+
+
+def test_a_cancelled_stream_ends(gateway: Gateway) -> None:
+    async def scenario() -> None:
+        async with gateway.async_client() as client:
+            came = asyncio.Event()
+
+            async def listen() -> None:
+                async for _ in client.ticks("EURUSD", "GBPUSD", "USDJPY"):
+                    came.set()
+
+            for _ in range(5):
+                came.clear()
+                task = asyncio.create_task(listen())
+                await came.wait()
+                task.cancel()
+                done, _ = await asyncio.wait([task], timeout=5.0)
+                assert done
+                assert task.cancelled()
 
     asyncio.run(scenario())
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.client.test_functions import BUY, CALLS, IDS
-from tests.processes import Gateway
 
 from mt5crs import Client
 from mt5crs.errors import TerminalMissing
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.server import Server
 from mt5crs.terminal.official import OfficialTerminal
+from tests.client.test_functions import BUY, CALLS, IDS
+from tests.processes import Gateway
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.pair.bridge import BUY, Bridge
 
 from mt5crs.errors import Certainty
 from mt5crs.wire.request import Done
+from tests.pair.bridge import BUY, Bridge
 
 events = st.lists(
     st.sampled_from(["pass", "pass", "pass", "lose-to", "lose-from", "restart", "wait"]), max_size=40

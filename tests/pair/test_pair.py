@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.pair.bridge import BUY, Bridge
 
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import (
@@ -14,12 +13,14 @@ from mt5crs.errors import (
     Denied,
     Expired,
     OutcomeUnknown,
+    ProtocolError,
     TooLarge,
 )
 from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
 from mt5crs.security.policy import Principal, Role
 from mt5crs.wire.codec import encode, to_client, to_gateway
 from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Refusal, Reply
+from tests.pair.bridge import BUY, Bridge
 
 
 @pytest.fixture
@@ -377,6 +378,20 @@ def test_a_request_too_large_is_refused_before_it_is_sent(bridge: Bridge) -> Non
     with pytest.raises(TooLarge):
         bridge.session.ask(OPERATIONS["symbols_get"], ["x" * 70_000], bridge.now, 5.0)
     assert not bridge.session.outbox
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+def test_what_cannot_be_encoded_costs_its_own_request_only(bridge: Bridge, greeted: bool) -> None:
+    if greeted:
+        bridge.call("version")
+        with pytest.raises(ProtocolError, match="symbol_info: an argument cannot be sent"):
+            bridge.ask("symbol_info", "\udcff")
+    else:
+        bad, good = bridge.ask("symbol_info", "\udcff"), bridge.ask("symbols_total")
+        settled = {done.id: done for done in bridge.pump()}
+        assert isinstance(settled[bad].failure, ProtocolError)
+        assert settled[good].value > 0
+    assert bridge.call("version").value
 
 
 # ---- sessions and watches ---------------------------------------------------------------------------

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import zmq
-from tests.client.test_functions import BUY, length
-from tests.processes import Gateway
 
 from mt5crs import Client
 from mt5crs.client.streams import TickBatch
 from mt5crs.errors import ConnectionTimeout, Denied
 from mt5crs.security.keys import create_client, create_gateway
 from mt5crs.security.policy import Role
+from tests.client.test_functions import BUY, length
+from tests.processes import Gateway
 
 
 @pytest.fixture(scope="module")

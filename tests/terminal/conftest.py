@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.terminal.desk import OPENING, Desk
 
 from mt5crs.terminal.simulated import SimulatedConfig
+from tests.terminal.desk import OPENING, Desk
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 Quote = tuple[float, float, float]

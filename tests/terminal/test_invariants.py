@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.terminal.desk import Desk
 
 from mt5crs.terminal.simulated import SimulatedConfig
+from tests.terminal.desk import Desk
 
 SYMBOLS = ("EURUSD", "USDJPY", "EURJPY", "XAUUSD")
 VOLUMES = st.sampled_from([0.01, 0.02, 0.1, 0.15, 0.5])

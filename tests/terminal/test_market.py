@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.terminal.desk import OPENING, Desk
 
 from mt5crs import constants as c
 from mt5crs.api import OPERATIONS
 from mt5crs.model import RATES, TICKS
 from mt5crs.terminal.simulated.expand import collect
+from tests.terminal.desk import OPENING, Desk
 
 Synthetic = Callable[..., Desk]
 M1, H1, D1, W1, MN1 = c.TIMEFRAME_M1, c.TIMEFRAME_H1, c.TIMEFRAME_D1, c.TIMEFRAME_W1, c.TIMEFRAME_MN1

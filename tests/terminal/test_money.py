@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from tests.terminal.desk import Desk
 
 Quotes = Callable[..., Desk]

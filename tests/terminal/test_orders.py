@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.terminal.desk import OPENING, Desk
 
 from mt5crs import constants as c
+from tests.terminal.desk import OPENING, Desk
 
 Quotes = Callable[..., Desk]
 BUY, SELL = c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL

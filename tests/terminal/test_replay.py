@@ -4,12 +4,12 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.terminal.desk import Desk
 
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.replay import load_replay, symbol_in
+from tests.terminal.desk import Desk
 
 BARS = "time,open,high,low,close,tick_volume,spread,real_volume\n"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.terminal.desk import OPENING, Desk
 
 from mt5crs import constants as c
+from tests.terminal.desk import OPENING, Desk
 
 EURUSD: dict[str, Any] = {"symbol": "EURUSD", "volume": 0.1}
 BUY = EURUSD | {"action": 1, "type": 0}

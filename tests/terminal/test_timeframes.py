@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.terminal.desk import Desk
 
 from mt5crs import constants as c
 from mt5crs.model import RATES
@@ -14,6 +13,7 @@ from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.expand import collect, expand
 from mt5crs.terminal.simulated.replay import load_replay
 from mt5crs.terminal.simulated.timeframes import PERIODS
+from tests.terminal.desk import Desk
 
 NAMES = [
     *("M1", "M2", "M3", "M4", "M5", "M6", "M10", "M12", "M15", "M20", "M30"),

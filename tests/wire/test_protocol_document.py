@@ -4,13 +4,13 @@ import re
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
 
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import ProtocolError
 from mt5crs.model import ARRAYS
 from mt5crs.wire import codec, messages
 from mt5crs.wire.messages import Message
+from tests.conftest import ROOT
 
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = [

@@ -210,10 +210,10 @@ class AsyncClient(Terminal):
         welcome: Welcome = done.value
         return welcome
 
-    async def ticks(self, *symbols: str) -> AsyncIterator[TickBatch | Gap]:
+    async def ticks(self, *symbols: str, seconds: float | None = None) -> AsyncIterator[TickBatch | Gap]:
         """Yield the ticks of some symbols as they come; see `Client.ticks`."""
         welcome = await self.welcome()
-        async for event in follow_ticks_async(self._core.settings, welcome.stream_port, symbols):
+        async for event in follow_ticks_async(self._core.settings, welcome.stream_port, symbols, seconds):
             yield event
 
     # ---- connection ----

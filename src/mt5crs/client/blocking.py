@@ -152,18 +152,19 @@ class Client(Terminal):
         welcome: Welcome = done.value
         return welcome
 
-    def ticks(self, *symbols: str) -> "Iterator[TickBatch | Gap]":
+    def ticks(self, *symbols: str, seconds: float | None = None) -> "Iterator[TickBatch | Gap]":
         """Yield the ticks of some symbols as they come, in batches.
 
         Args:
             symbols: Names of symbols.
+            seconds: How long to listen; without it, until the iteration is left.
 
         Raises:
             ConnectionTimeout: The gateway has gone silent.
         """
         from mt5crs.client.streams import follow_ticks
 
-        return follow_ticks(self._core.settings, self.welcome().stream_port, symbols)
+        return follow_ticks(self._core.settings, self.welcome().stream_port, symbols, seconds)
 
     # ---- connections ----
 

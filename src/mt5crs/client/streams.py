@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
@@ -63,11 +64,7 @@ class TickFeed:
 
 
 def _receive(socket: "zmq.Socket[bytes]", feed: TickFeed) -> list[TickBatch | Gap]:
-    """Receive one message; return its events, none for a beat.
-
-    Raises:
-        zmq.Again: None came in time.
-    """
+    """Receive the message that has come; return its events, none for a beat."""
     topic = socket.recv()
     message = on_stream(socket.recv())
     if not isinstance(message, Batch):
@@ -94,7 +91,6 @@ def _subscription(
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         socket = connect(context, zmq.SUB, settings, port)
-        socket.rcvtimeo = POLL_MS
         for symbol in symbols:
             socket.subscribe(topics.tick(symbol))
         socket.subscribe(topics.BEAT)
@@ -103,30 +99,44 @@ def _subscription(
         context.destroy(linger=0)
 
 
-def _silent(settings: Settings) -> ConnectionTimeout:
-    return ConnectionTimeout(
-        f"Connection timeout: {settings.host} has published nothing for {settings.timeout:g} s"
-    )
+def _patience(settings: Settings, heard: float, until: float | None) -> float:
+    """Return the seconds until something must have been heard, or listening ends.
+
+    Raises:
+        ConnectionTimeout: The gateway has been silent for too long.
+    """
+    now = time.monotonic()
+    if now - heard > settings.timeout:
+        raise ConnectionTimeout(
+            f"Connection timeout: {settings.host} has published nothing for {settings.timeout:g} s"
+        )
+    silence = heard + settings.timeout - now
+    return silence if until is None else min(silence, until - now)
 
 
-def follow_ticks(settings: Settings, port: int, symbols: Sequence[str]) -> Iterator[TickBatch | Gap]:
+def _until(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def follow_ticks(
+    settings: Settings, port: int, symbols: Sequence[str], seconds: float | None
+) -> Iterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `Client.ticks`."""
     feed = TickFeed()
+    until = _until(seconds)
     with _subscription(settings, port, symbols) as socket:
         heard = time.monotonic()
-        while True:
-            try:
-                events = _receive(socket, feed)
-            except zmq.Again:
-                if time.monotonic() - heard > settings.timeout:
-                    raise _silent(settings) from None
+        while (patience := _patience(settings, heard, until)) > 0:
+            # In short steps, so that the process's signals get their turn.
+            if not socket.poll(min(POLL_MS, ceil(patience * 1000))):
                 continue
+            events = _receive(socket, feed)
             heard = time.monotonic()
             yield from events
 
 
 async def follow_ticks_async(
-    settings: Settings, port: int, symbols: Sequence[str]
+    settings: Settings, port: int, symbols: Sequence[str], seconds: float | None
 ) -> AsyncIterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `AsyncClient.ticks`."""
     import asyncio
@@ -134,25 +144,25 @@ async def follow_ticks_async(
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     feed = TickFeed()
+    until = _until(seconds)
     with _subscription(settings, port, symbols) as socket:
-        socket.rcvtimeo = 0
         loop.add_reader(socket.fileno(), readable.set)
         heard = time.monotonic()
         try:
-            while True:
+            while (patience := _patience(settings, heard, until)) > 0:
                 readable.clear()
+                while (
+                    int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
+                ):  # the descriptor tells of the first only
+                    events = _receive(socket, feed)
+                    heard = time.monotonic()
+                    for event in events:
+                        yield event
+                # Not `wait_for`, which before Python 3.12 could swallow a cancellation.
+                alarm = loop.call_later(patience, readable.set)
                 try:
-                    while True:  # the descriptor tells of the first message only: take all
-                        events = _receive(socket, feed)
-                        heard = time.monotonic()
-                        for event in events:
-                            yield event
-                except zmq.Again:
-                    pass
-                patience = heard + settings.timeout - time.monotonic()
-                try:
-                    await asyncio.wait_for(readable.wait(), max(0.0, patience))
-                except asyncio.TimeoutError:
-                    raise _silent(settings) from None
+                    await readable.wait()
+                finally:
+                    alarm.cancel()
         finally:
             loop.remove_reader(socket.fileno())

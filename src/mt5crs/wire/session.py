@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
+    BridgeError,
     ConnectionTimeout,
     OutcomeUnknown,
     ProtocolError,
@@ -161,7 +162,7 @@ class Session:
         message = Ask(pending.id, op.name, pending.args, deadline, welcome.epoch, pending.key, credit)
         try:
             frame = encode(message)
-        except (TypeError, OverflowError) as error:
+        except (TypeError, OverflowError, UnicodeEncodeError) as error:
             raise ProtocolError(f"{op.name}: an argument cannot be sent: {error}") from error
         if len(frame) > REQUEST_LIMIT:
             raise TooLarge(f"{op.name}: a request of {len(frame)} bytes; {REQUEST_LIMIT} is the most")
@@ -206,11 +207,15 @@ class Session:
         self.welcome = message
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
-            if pending.op is not None:
-                self.outbox.append((self._encode(pending, pending.op), pending))
-            else:
+            if pending.op is None:
                 del self._pending[pending.id]
                 self._ready.append(Done(pending.id, message, SUCCESS))
+                continue
+            try:
+                self.outbox.append((self._encode(pending, pending.op), pending))
+            except BridgeError as error:
+                del self._pending[pending.id]
+                self._ready.append(Done(pending.id, None, SUCCESS, error))
         return None
 
     def _on_head(self, message: Head, now: float) -> Event | None:
