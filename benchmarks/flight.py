@@ -46,7 +46,8 @@ def session_burst(socket: "zmq.Socket[bytes]", session: Session) -> Case:
         answers = 0
         while answers < IN_FLIGHT:
             event = session.receive(socket.recv(), monotonic())
-            flush(socket, session)
+            if session.outbox:
+                flush(socket, session)
             answers += type(event) is Done and event.failure is None
 
     return lambda calls: timed(once, calls // IN_FLIGHT or 1)
