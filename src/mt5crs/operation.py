@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from types import GenericAlias, NoneType, UnionType
+from functools import update_wrapper
+from types import GenericAlias, MethodType, NoneType, UnionType
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from msgspec import Struct
 
-from mt5crs.arguments import Bound, Signature
+from mt5crs.arguments import Bound, Positional, Signature
 from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C")
 
 
 class Kind(str, Enum):
@@ -85,6 +87,11 @@ class Operation(Generic[P, R]):
         failure: What it returns when the terminal fails it or cannot be reached.
         misuse: What it returns for wrong arguments.
         array: The row layout of its result where that is an array.
+        is_trade: Whether it is sent at most once.
+        is_watch: Whether it changes what the terminal watches for its caller.
+        is_stateful: Whether its caller remembers that it was carried out.
+        method: The row as a plain function of a caller and the arguments.
+        reviver: Makes its result of a plain wire value; None where the value is the result.
     """
 
     def __init__(
@@ -102,9 +109,18 @@ class Operation(Generic[P, R]):
         self.misuse = misuse
         self.__doc__ = declared.__doc__
         self.__wrapped__ = declared
+        self._is_positional = isinstance(signature, Positional)
+        self.is_trade = kind is Kind.TRADE
+        self.is_watch = kind is Kind.WATCH
+        self.is_stateful = kind in (Kind.WATCH, Kind.SESSION)
         result = _without_none(declared.__annotations__["return"])
         self.array: ArrayType | None = getattr(result, "array", None)
-        self._revive = _reviver(result)
+        self.reviver = _reviver(result)
+
+        def method(caller: Any, *args: Any, **kwargs: Any) -> Any:
+            return caller.call(self, args, kwargs)
+
+        self.method = update_wrapper(method, declared)
 
     @overload
     def __get__(self, instance: None, owner: type) -> "Operation[P, R]": ...
@@ -117,12 +133,7 @@ class Operation(Generic[P, R]):
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        call = instance.call
-
-        def bound(*args: Any, **kwargs: Any) -> Any:
-            return call(self, args, kwargs)
-
-        return bound
+        return MethodType(self.method, instance)
 
     def __repr__(self) -> str:
         return f"<operation {self.name} ({self.kind.value})>"
@@ -135,12 +146,27 @@ class Operation(Generic[P, R]):
             TypeError: They are wrong in a way that it raises.
             SystemError: They are wrong in a way that it raises.
         """
+        if self._is_positional:
+            return self.signature.bind(self.name, wire, {})
         args, kwargs = self.signature.unpack(wire)
         return self.signature.bind(self.name, args, kwargs)
 
     def revive(self, value: Any) -> Any:
         """Return the result that a plain wire value stands for: lists become structures."""
-        return value if value is None or self._revive is None else self._revive(value)
+        return value if value is None or self.reviver is None else self.reviver(value)
+
+
+def directly(caller: type[C]) -> type[C]:
+    """Put the rows of a caller's table on the class as functions.
+
+    Python calls a function of a class without going through a descriptor written in Python, which would
+    cost as much as encoding the request.
+    """
+    for base in caller.__mro__[1:]:
+        for name, row in vars(base).items():
+            if isinstance(row, Operation):
+                setattr(caller, name, row.method)
+    return caller
 
 
 def _without_none(annotation: Any) -> Any:
@@ -163,10 +189,11 @@ def _reviver(annotation: Any) -> Callable[[Any], Any] | None:
     if isinstance(annotation, GenericAlias):
         item = get_args(annotation)[0]
         if isinstance(item, type) and issubclass(item, Record):
-            return lambda rows: tuple([item(row) for row in rows])
+            record = item.of
+            return lambda rows: tuple([record(row) for row in rows])
         return tuple
     if isinstance(annotation, type) and issubclass(annotation, Record):
-        return annotation
+        return annotation.of
     return None
 
 

@@ -19,6 +19,8 @@ MT5_PORT (port)           5555           its port for requests, 1 to 65535
 MT5_STREAM_PORT           5556           its port for streams, 1 to 65535
 MT5_TIMEOUT (timeout)     5              seconds that an answer may take, above 0 and at most a day
 MT5_KEYS (keys)           none           the file with this client's keys
+MT5_LOGIN (login)         none           an official terminal's account, for its gateway
+MT5_SERVER (server)       none           that account's trade server
 ========================  =============  ===============================================================
 
 Everything that connects imports this module, so it imports next to nothing: python-dotenv alone would add two
@@ -52,6 +54,8 @@ class Settings(NamedTuple):
         stream_port: The port for streams.
         timeout: How long an answer may take, in seconds.
         keys: The file with this client's keys, if any.
+        login: The account of an official terminal, if one is to be logged in to.
+        server: The trade server of that account, or "".
         sources: Where each field's value came from.
     """
 
@@ -60,6 +64,8 @@ class Settings(NamedTuple):
     stream_port: int
     timeout: float
     keys: Path | None
+    login: int | None
+    server: str
     sources: Mapping[str, str]
 
     @classmethod
@@ -175,6 +181,18 @@ def _timeout(text: str, _place: _Place) -> float:
     return seconds
 
 
+def _login(text: str, _place: _Place) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError("a login is an account number, digits alone")
+    return int(text)
+
+
+def _server(text: str, _place: _Place) -> str:
+    if len(text) > 253:
+        raise ValueError("a trade server's name has at most 253 characters")
+    return text
+
+
 def _keys(text: str, place: _Place) -> Path:
     from pathlib import Path
 
@@ -192,6 +210,8 @@ TABLE = (
     _Setting("stream_port", "MT5_STREAM_PORT", 5556, _port),
     _Setting("timeout", "MT5_TIMEOUT", 5.0, _timeout),
     _Setting("keys", "MT5_KEYS", None, _keys),
+    _Setting("login", "MT5_LOGIN", None, _login),
+    _Setting("server", "MT5_SERVER", "", _server),
 )
 """Every setting, once."""
 

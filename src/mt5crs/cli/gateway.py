@@ -34,7 +34,7 @@ class TerminalKind(str, Enum):
 
 
 _SIMULATED_ONLY = ("seed", "replay", "symbol", "speed", "deposit")
-_OFFICIAL_ONLY = ("path", "login", "server", "password")
+_OFFICIAL_ONLY = ("path", "login", "server")
 
 _SIMULATED: Any = {"rich_help_panel": "Simulated terminal"}
 _OFFICIAL: Any = {"rich_help_panel": "Official terminal"}
@@ -76,10 +76,10 @@ def gateway(
     ] = None,
     path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
     login: Annotated[
-        int | None, typer.Option(envvar="MT5_LOGIN", help="Account to log in to.", **_OFFICIAL)
+        str | None, typer.Option(help="Account to log in to (MT5_LOGIN).", **_OFFICIAL)
     ] = None,
     server: Annotated[
-        str | None, typer.Option(envvar="MT5_SERVER", help="Name of the trade server.", **_OFFICIAL)
+        str | None, typer.Option(help="Name of the trade server (MT5_SERVER).", **_OFFICIAL)
     ] = None,
 ) -> None:
     """Serve a terminal to clients, until a signal or Ctrl-C.
@@ -113,8 +113,7 @@ def _config(host: str | None, port: str | None, stream_port: str | None, **rest:
 def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "TerminalPort":
     given = {name: value for name, value in options.items() if value is not None}
     foreign = _OFFICIAL_ONLY if kind is TerminalKind.SIMULATED else _SIMULATED_ONLY
-    # The account of an official terminal may be in the environment while a simulated one is served.
-    surplus = [name for name in foreign if name in given and name not in {"login", "server"}]
+    surplus = [name for name in foreign if name in given]
     if surplus:
         raise typer.BadParameter(f"--{surplus[0]} is not for the {kind.value} terminal")
     return _simulated(given) if kind is TerminalKind.SIMULATED else _official(given)
@@ -136,10 +135,14 @@ def _official(given: dict[str, Any]) -> "TerminalPort":
 
     from mt5crs.terminal.official import OfficialTerminal
 
+    account = {name: given.get(name) for name in ("login", "server")}
+    settings = Settings.read(account)
     password = os.environ.get("MT5_PASSWORD", "")
-    if password and "login" not in given:
+    if password and settings.login is None:
         raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
-    return OfficialTerminal(**given, password=password)
+    return OfficialTerminal(
+        path=given.get("path", ""), login=settings.login or 0, server=settings.server, password=password
+    )
 
 
 def _serve(config: "GatewayConfig", terminal: "TerminalPort", stop_with_stdin: bool) -> None:

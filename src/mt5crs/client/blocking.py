@@ -16,7 +16,7 @@ from mt5crs.client.core import Core, Immediate, Ping, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.errors import Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
-from mt5crs.operation import Operation, P, R
+from mt5crs.operation import Operation, P, R, directly
 from mt5crs.wire.messages import Welcome
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
@@ -47,7 +47,8 @@ class _Link:
         socket, session = self.socket, self.session
         while True:
             try:
-                flush(socket, session)
+                if session.outbox:
+                    flush(socket, session)
                 event = session.receive(socket.recv(), _now())
                 if event is None:
                     discard(socket)
@@ -62,6 +63,7 @@ class _Link:
                     return done
 
 
+@directly
 class Client(Terminal):
     """A MetaTrader 5 terminal on the other side of a gateway; each call waits for its answer.
 
@@ -118,11 +120,18 @@ class Client(Terminal):
         if type(prepared) is Immediate:
             self._local.error = prepared.error
             return prepared.value  # type: ignore[no-any-return]
-        done = self._exchange(
-            lambda session: session.ask(op, prepared, _now(), self._timeout, self._core.key_for(op))
-        )
+        key = self._core.key_for(op) if op.is_trade else ""
+        link = self._take()
+        try:  # as `_exchange`, without a closure: this is the path of every request
+            done = link.wait(link.session.ask(op, prepared, _now(), self._timeout, key))
+        except BaseException:
+            self._drop(link)
+            raise
+        self._conclude(link, done)
         self._local.error = done.error
-        return self._core.settle(op, prepared, done)  # type: ignore[no-any-return]
+        if op.is_stateful:
+            self._core.remember(op, prepared, done.value)
+        return done.value  # type: ignore[no-any-return]
 
     def last_error(self) -> LastError:
         """Return the error of this thread's latest call, `(1, 'Success')` where it had none; no trip."""
@@ -169,22 +178,28 @@ class Client(Terminal):
     # ---- connections ----
 
     def _exchange(self, ask: Callable[[Session], int]) -> Done:
+        """Ask something of a session; return what becomes of it."""
         link = self._take()
         try:
             done = link.wait(ask(link.session))
         except BaseException:
             self._drop(link)
             raise
+        self._conclude(link, done)
+        return done
+
+    def _conclude(self, link: _Link, done: Done) -> None:
+        """Let go of a connection; raise the request's failure where it has one."""
         failure = done.failure
-        if failure is None:
-            self._give_back(link)
-            return done
-        self._local.error = last_error_of(failure)
-        if isinstance(failure, Refused):
-            self._give_back(link)
+        if failure is None or isinstance(failure, Refused):
+            self._idle.append(link)
+            if self._closed:
+                self.close()
         else:  # whatever it may still hold must not reach the gateway later
             self._drop(link)
-        raise failure
+        if failure is not None:
+            self._local.error = last_error_of(failure)
+            raise failure
 
     def _take(self) -> _Link:
         try:
@@ -200,11 +215,6 @@ class Client(Terminal):
         except BaseException:
             self._gone()
             raise
-
-    def _give_back(self, link: _Link) -> None:
-        self._idle.append(link)
-        if self._closed:
-            self.close()
 
     def _drop(self, link: _Link) -> None:
         link.socket.close()

@@ -8,10 +8,9 @@ from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.errors import BridgeError, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
-from mt5crs.operation import Kind, Operation
+from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
-from mt5crs.wire.request import Done
 from mt5crs.wire.session import Session
 
 # What a successful WATCH operation adds to, or takes from, the things this client watches.
@@ -75,7 +74,7 @@ class Core:
 
     def key_for(self, op: Operation[..., Any]) -> str:
         """Return the idempotency key of a request: a fresh one for a trade, none for the rest."""
-        return os.urandom(16).hex() if op.kind is Kind.TRADE else ""
+        return os.urandom(16).hex() if op.is_trade else ""
 
     def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Bound | Immediate:
         """Return the wire arguments of a call, or its answer where it needs no trip.
@@ -94,14 +93,9 @@ class Core:
             return wire
         return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_IPC_CONNECTION)
 
-    def settle(self, op: Operation[..., Any], wire: Bound, done: Done) -> Any:
-        """Return the value of an answer, and remember what it means for the calls to come."""
-        if op.kind is Kind.WATCH or op.kind is Kind.SESSION:
-            self._remember(op, wire, done.value)
-        return done.value
-
-    def _remember(self, op: Operation[..., Any], wire: Bound, value: Any) -> None:
-        if op.kind is Kind.WATCH and value:
+    def remember(self, op: Operation[..., Any], wire: Bound, value: Any) -> None:
+        """Note what an answer to a stateful operation means for the calls to come."""
+        if op.is_watch and value:
             watched = (_WATCHED[op.name], wire[0])
             if op.name == "market_book_add" or (op.name == "symbol_select" and wire[1]):
                 self.watches.add(watched)

@@ -27,7 +27,7 @@ from mt5crs.errors import (
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.gateway.watches import Watches
 from mt5crs.last_error import CALL_FAILED, SUCCESS
-from mt5crs.operation import Kind, Operation, Result
+from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import TerminalPort
 from mt5crs.wire.codec import encode, refusal, to_gateway
@@ -199,7 +199,7 @@ class Dispatch:
         if ask.deadline and now * 1000 > ask.deadline:
             late = now * 1000 - ask.deadline
             raise Expired(f"{op.name} came {late:.0f} ms after its deadline, and was not carried out")
-        if not principal.may(op.kind):
+        if op.kind not in principal.kinds:
             raise Denied(
                 f"{principal.name} is {principal.role.value} and may not {op.name}",
                 hint="ask the gateway's owner for a key with another role",
@@ -210,13 +210,18 @@ class Dispatch:
             return [encode(Reply(ask.id, op.misuse, *error.error))]
         except (TypeError, SystemError) as error:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
-        return self._answer(peer, ask, op, self._carry_out(op, wire, holder))
-
-    def _answer(self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result) -> Frames:
-        self.counters[op.kind.value] += 1
+        special = self._SPECIAL.get(op.name)
+        result = self._terminal.call(op, wire) if special is None else special(self, op, wire, holder)
+        self.counters[op.kind] += 1
         value, (code, text) = result
         if op.array is None or value is None:
             return [encode(Reply(ask.id, value, code, text))]
+        return self._begin(peer, ask, op, result)
+
+    def _begin(self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result) -> Frames:
+        """Return the head of an array and its first rows; the rest is sent as the client's credit allows."""
+        value, (code, text) = result
+        assert op.array is not None  # noqa: S101 - the caller asked
         head = encode(Head(ask.id, op.array.name, len(value), code, text))
         if not len(value):
             return [head]
@@ -255,14 +260,13 @@ class Dispatch:
 
     # ---- operations ----
 
-    def _carry_out(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
-        if op.kind is Kind.WATCH:
-            return self._watch(op, wire, holder)
-        if op.name == "shutdown":
-            return self._end(holder)
-        if op.name == "market_book_get" and not self._watches.holds(holder, ("book", wire[0])):
+    def _book(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+        if not self._watches.holds(holder, ("book", wire[0])):
             return Result(op.failure, CALL_FAILED)
         return self._terminal.call(op, wire)
+
+    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+        return self._end(holder)
 
     def _watch(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
         kind = "symbol" if op.name == "symbol_select" else "book"
@@ -283,3 +287,12 @@ class Dispatch:
             if kind == "book":
                 self._terminal.call(OPERATIONS["market_book_release"], [symbol])
         return Result(True, SUCCESS)
+
+    # What the gateway has a part in; everything else goes to the terminal as it is.
+    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str], Result]]] = {
+        "symbol_select": _watch,
+        "market_book_add": _watch,
+        "market_book_release": _watch,
+        "market_book_get": _book,
+        "shutdown": _shutdown,
+    }

@@ -43,14 +43,18 @@ class Transfer:
 
 
 class Transfers:
-    """All arrays on their way, served in turn."""
+    """All arrays on their way, served in turn.
+
+    Attributes:
+        ready: Those that may be sent from now.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[bytes, int], Transfer] = {}
-        self._ready: deque[Transfer] = deque()
+        self.ready: deque[Transfer] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._ready)
+        return bool(self.ready)
 
     def add(self, transfer: Transfer) -> None:
         """Take an array of which the first chunk was sent; the credit may allow more.
@@ -64,7 +68,7 @@ class Transfers:
             raise Busy(f"{PER_PEER} arrays are on their way to this connection already")
         self._by_key[transfer.peer, transfer.id] = transfer
         if transfer.credit > 0:
-            self._ready.append(transfer)
+            self.ready.append(transfer)
 
     def grant(self, peer: bytes, id_: int, chunks: int) -> None:
         """Allow more chunks of an array; unknown ones are ignored, since they may just have ended."""
@@ -72,14 +76,14 @@ class Transfers:
         if transfer is None or chunks <= 0:
             return
         if transfer.credit <= 0:
-            self._ready.append(transfer)
+            self.ready.append(transfer)
         transfer.credit += chunks
 
     def drop(self, peer: bytes, id_: int) -> None:
         """Forget an array."""
         transfer = self._by_key.pop((peer, id_), None)
-        if transfer is not None and transfer in self._ready:
-            self._ready.remove(transfer)
+        if transfer is not None and transfer in self.ready:
+            self.ready.remove(transfer)
 
     def drop_peer(self, peer: bytes) -> None:
         """Forget all arrays of a connection."""
@@ -93,14 +97,14 @@ class Transfers:
     def chunks(self, most: int) -> Iterator[tuple[bytes, Frames]]:
         """Yield up to `most` chunks to be sent now, one from each array in turn."""
         for _ in range(most):
-            if not self._ready:
+            if not self.ready:
                 return
-            transfer = self._ready.popleft()
+            transfer = self.ready.popleft()
             start = transfer.offset // transfer.itemsize
             message = encode(Chunk(transfer.id, start))
             rows = transfer.take()
             if transfer.is_done:
                 del self._by_key[transfer.peer, transfer.id]
             elif transfer.credit > 0:
-                self._ready.append(transfer)
+                self.ready.append(transfer)
             yield transfer.peer, [message, rows]

@@ -1,7 +1,6 @@
 """Roles and what they permit: one table."""
 
 from enum import Enum
-from typing import NamedTuple
 
 from mt5crs.operation import Kind
 
@@ -21,15 +20,27 @@ PERMITS: dict[Role, frozenset[Kind]] = {
 }
 
 
-class Principal(NamedTuple):
-    """Who asks: the name that an authenticated key has, and its role."""
+class Principal:
+    """Who asks.
 
-    name: str
-    role: Role
+    Args:
+        name: The name that the authenticated key has.
+        role: What the key is for.
+
+    Attributes:
+        kinds: The operations that it may carry out; looked up once, not with every request.
+    """
+
+    __slots__ = ("kinds", "name", "role")
+
+    def __init__(self, name: str, role: Role) -> None:
+        self.name = name
+        self.role = role
+        self.kinds = PERMITS[role]
 
     def may(self, kind: Kind) -> bool:
         """Say whether this principal may carry out operations of a kind."""
-        return kind in PERMITS[self.role]
+        return kind in self.kinds
 
 
 ANONYMOUS = Principal("anonymous", Role.ADMIN)

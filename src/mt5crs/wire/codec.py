@@ -35,7 +35,7 @@ def _reader(messages: Any) -> Callable[[bytes], Any]:
     decode = Decoder(messages).decode
 
     def read(frame: bytes) -> Any:
-        if not frame.startswith(HEADER):
+        if frame[:HEADER_LENGTH] != HEADER:
             raise _not_a_frame(frame)
         try:
             return decode(frame[HEADER_LENGTH:])

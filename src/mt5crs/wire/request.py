@@ -2,46 +2,44 @@
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from mt5crs.errors import BridgeError
 from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType
-from mt5crs.operation import Operation
 
 if TYPE_CHECKING:
     from mt5crs.model import RatesArray
 
 
-class Pending:
-    """A request whose answer is awaited."""
+class Pending(Struct, eq=False, gc=False):
+    """A request whose answer is awaited.
 
-    __slots__ = (
-        "args",
-        "deadline",
-        "filled",
-        "id",
-        "key",
-        "op",
-        "probe",
-        "result",
-        "sent",
-        "timeout",
-        "unacked",
-    )
+    Attributes:
+        id: Correlation id.
+        op: What was asked; None for a ping or a greeting.
+        args: Wire arguments.
+        deadline: When it is given up, on the client's clock.
+        timeout: Seconds from which the deadline is counted.
+        key: Idempotency key of a trade.
+        sent: Whether it has left.
+        probe: Id of the ping that was sent after it.
+        result: The array on its way.
+        filled: Bytes of it that are there.
+        unacked: Chunks of it that no credit was given for.
+    """
 
-    def __init__(
-        self, id_: int, op: "Operation[..., Any] | None", args: Any, deadline: float, timeout: float, key: str
-    ) -> None:
-        self.id = id_
-        self.op = op
-        self.args = args
-        self.deadline = deadline
-        self.timeout = timeout
-        self.key = key
-        self.sent = False
-        self.probe = 0  # id of the ping that was sent after it
-        self.result: Incoming | None = None
-        self.filled = 0
-        self.unacked = 0
+    id: int
+    op: Any  # Operation | None; as a field's type it would be taken for the descriptor that it is
+    args: Any
+    deadline: float
+    timeout: float
+    key: str = ""
+    sent: bool = False
+    probe: int = 0
+    result: "Incoming | None" = None
+    filled: int = 0
+    unacked: int = 0
 
 
 class Incoming:
@@ -59,7 +57,7 @@ class Incoming:
         self.error = error
 
 
-class Done:
+class Done(Struct, eq=False, gc=False):
     """What became of a request.
 
     Attributes:
@@ -69,13 +67,10 @@ class Done:
         failure: Why there is no result, where there is none.
     """
 
-    __slots__ = ("error", "failure", "id", "value")
-
-    def __init__(self, id_: int, value: Any, error: LastError, failure: BridgeError | None = None) -> None:
-        self.id = id_
-        self.value = value
-        self.error = error
-        self.failure = failure
+    id: int
+    value: Any
+    error: LastError
+    failure: BridgeError | None = None
 
 
 class Fill:

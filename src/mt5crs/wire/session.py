@@ -86,6 +86,7 @@ class Session:
         self._waiting: list[Pending] = []  # until the greeting is answered
         self._greeted_at = -1.0
         self._offset = 0.0
+        self._epoch = 0
         self._heard = 0.0
         self._probe = 0
         self._probed_at = 0.0
@@ -155,11 +156,9 @@ class Session:
             self._unqueue(pending)
 
     def _encode(self, pending: Pending, op: Operation[..., Any]) -> bytes:
-        welcome = self.welcome
-        assert welcome is not None  # noqa: S101 - callers greet first
         deadline = int((pending.deadline + self._offset) * 1000)
-        credit = WINDOW if op.array is not None else 0
-        message = Ask(pending.id, op.name, pending.args, deadline, welcome.epoch, pending.key, credit)
+        credit = 0 if op.array is None else WINDOW
+        message = Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit)
         try:
             frame = encode(message)
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
@@ -193,10 +192,12 @@ class Session:
             pending = self._pending.pop(message.id, None)
             if pending is None or pending.op is None:
                 return None
-            try:
-                value = pending.op.revive(message.value)
-            except (TypeError, IndexError) as error:
-                raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
+            value, revive = message.value, pending.op.reviver
+            if revive is not None and value is not None:
+                try:
+                    value = revive(value)
+                except (TypeError, IndexError) as error:
+                    raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
             return Done(message.id, value, (message.code, message.text))
         return self._HANDLERS[type(message)](self, message, now)
 
@@ -205,6 +206,7 @@ class Session:
         # A deadline may so be early by the way here, and is never late.
         self._offset = message.clock / 1000 - now
         self.welcome = message
+        self._epoch = message.epoch
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
             if pending.op is None:
