@@ -14,6 +14,7 @@
     │   ├── Denied               denied             refused   the principal's role does not allow it
     │   ├── Expired              expired            refused   reached the gateway after its deadline
     │   ├── StaleEpoch           stale-epoch        refused   addressed to an earlier gateway process
+    │   ├── UnknownSymbol        unknown-symbol     refused   the terminal has no such symbol
     │   └── Busy                 busy               refused   a queue is full
     ├── TerminalMissing          terminal-missing   refused   no terminal can be reached on that machine
     └── GatewayFault             gateway-fault      unknown   a defect in the gateway
@@ -156,6 +157,13 @@ class StaleEpoch(Refused):
     """The request was addressed to an earlier process of this gateway."""
 
     code = "stale-epoch"
+
+
+class UnknownSymbol(Refused):
+    """The terminal has no symbol of that name."""
+
+    code = "unknown-symbol"
+    default_hint = "names are case sensitive, and brokers add endings of their own: see symbols_get()"
 
 
 class Busy(Refused):

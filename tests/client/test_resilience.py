@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mt5crs import BridgeError, Client, OutcomeUnknown
+from mt5crs import AsyncClient, BridgeError, Client, OutcomeUnknown
 from mt5crs.errors import Certainty, ConnectionTimeout, SettingError, Unreachable
 from tests.client.test_functions import BUY, length
 from tests.processes import Gateway
@@ -78,6 +78,45 @@ def test_an_order_to_a_frozen_gateway_is_unknown_and_is_not_carried_out_late(fre
             counters = patient.ping().pong.state["counters"]
         assert counters.get("expired") == 1
         assert patient.positions_total() == 0
+
+
+def test_closing_under_an_order_that_was_sent_leaves_it_unknown(fresh_gateway: Gateway) -> None:
+    async def scenario() -> BaseException | None:
+        client = fresh_gateway.async_client(timeout=20.0)
+        assert await client.positions_total() == 0
+        fresh_gateway.freeze()
+        order = asyncio.create_task(client.order_send(BUY))
+        read = asyncio.create_task(client.symbols_total())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await client.close()
+        await asyncio.wait([order, read])
+        assert isinstance(read.exception(), Unreachable)
+        return order.exception()
+
+    try:
+        failure = asyncio.run(scenario())
+        assert isinstance(failure, OutcomeUnknown)
+        assert failure.key
+    finally:
+        fresh_gateway.thaw()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_order_answered_with_nonsense_is_unknown(order_taker: int, asynchronous: bool) -> None:
+    async def scenario() -> None:
+        client = AsyncClient("127.0.0.1", order_taker, timeout=10.0)
+        try:
+            await client.order_send(BUY)
+        finally:
+            await client.close()
+
+    with pytest.raises(OutcomeUnknown, match="order_send was sent"):
+        if asynchronous:
+            asyncio.run(scenario())
+        else:
+            with Client("127.0.0.1", order_taker, timeout=10.0) as client:
+                client.order_send(BUY)
 
 
 def test_an_order_without_a_gateway_never_leaves(fresh_gateway: Gateway) -> None:

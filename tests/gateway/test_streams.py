@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from mt5crs.client.streams import Gap, TickBatch, TickFeed
-from mt5crs.errors import ConnectionTimeout
+from mt5crs.errors import ConnectionTimeout, UnknownSymbol
 from mt5crs.gateway.streams import Streams
 from mt5crs.model import TICKS
 from mt5crs.wire import topics
@@ -50,6 +50,18 @@ def test_asyncio_ticks(gateway: Gateway) -> None:
                 break
 
     asyncio.run(scenario())
+
+
+def test_a_symbol_that_is_not_there_is_refused_not_waited_for(gateway: Gateway) -> None:
+    async def scenario() -> None:
+        async with gateway.async_client() as client:
+            async for _ in client.ticks("EURUSD", "NOPE"):
+                pass
+
+    with gateway.client() as client, pytest.raises(UnknownSymbol, match="'NOPE'"):
+        client.ticks("NOPE")
+    with pytest.raises(UnknownSymbol, match="'NOPE'"):
+        asyncio.run(scenario())
 
 
 def test_listening_ends_when_it_was_told_to(gateway: Gateway) -> None:

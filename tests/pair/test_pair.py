@@ -13,7 +13,6 @@ from mt5crs.errors import (
     Denied,
     Expired,
     OutcomeUnknown,
-    ProtocolError,
     TooLarge,
 )
 from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
@@ -384,12 +383,12 @@ def test_a_request_too_large_is_refused_before_it_is_sent(bridge: Bridge) -> Non
 def test_what_cannot_be_encoded_costs_its_own_request_only(bridge: Bridge, greeted: bool) -> None:
     if greeted:
         bridge.call("version")
-        with pytest.raises(ProtocolError, match="symbol_info: an argument cannot be sent"):
+        with pytest.raises(BadArguments, match="symbol_info: an argument cannot be sent"):
             bridge.ask("symbol_info", "\udcff")
     else:
         bad, good = bridge.ask("symbol_info", "\udcff"), bridge.ask("symbols_total")
         settled = {done.id: done for done in bridge.pump()}
-        assert isinstance(settled[bad].failure, ProtocolError)
+        assert isinstance(settled[bad].failure, BadArguments)
         assert settled[good].value > 0
     assert bridge.call("version").value
 

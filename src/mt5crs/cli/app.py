@@ -55,8 +55,6 @@ def run(arguments: list[str]) -> int:
             app(arguments, prog_name="mt5crs")
     except (BridgeError, Failure) as error:
         return report(error)
-    except UnicodeEncodeError as error:
-        return report(Failure(f"{error.object!r} on the command line is not text in UTF-8", code=2))
     return 0
 
 

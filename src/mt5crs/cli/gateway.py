@@ -75,9 +75,7 @@ def gateway(
         float | None, typer.Option(help="The balance that the account opens with.", **_SIMULATED)
     ] = None,
     path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
-    login: Annotated[
-        str | None, typer.Option(help="Account to log in to (MT5_LOGIN).", **_OFFICIAL)
-    ] = None,
+    login: Annotated[str | None, typer.Option(help="Account to log in to (MT5_LOGIN).", **_OFFICIAL)] = None,
     server: Annotated[
         str | None, typer.Option(help="Name of the trade server (MT5_SERVER).", **_OFFICIAL)
     ] = None,

@@ -2,7 +2,7 @@
 
 import sys
 
-from mt5crs.errors import BridgeError, OutcomeUnknown, SettingError
+from mt5crs.errors import BadArguments, BridgeError, OutcomeUnknown, SettingError
 
 EXIT_CODES = {
     0: "done",
@@ -53,7 +53,7 @@ def exit_code(error: BridgeError | Failure) -> int:
         return error.code
     if isinstance(error, OutcomeUnknown):
         return 3
-    return 2 if isinstance(error, SettingError) else 1
+    return 2 if isinstance(error, SettingError | BadArguments) else 1
 
 
 def note(text: str) -> None:

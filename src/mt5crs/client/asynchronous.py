@@ -15,7 +15,7 @@ from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
-from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.errors import BridgeError, SettingError, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Answer, Operation, P, R, directly
 from mt5crs.wire.messages import Welcome
@@ -48,7 +48,14 @@ class _Link:
         self._pushing = False
         self._timer: asyncio.TimerHandle | None = None
         self._fd = self._socket.fileno()
-        loop.add_reader(self._fd, self._drain)
+        try:
+            loop.add_reader(self._fd, self._drain)
+        except NotImplementedError:
+            self._socket.close()
+            raise SettingError(
+                f"{type(loop).__name__} cannot watch sockets",
+                hint="on Windows, run asyncio with a SelectorEventLoop",
+            ) from None
 
     async def exchange(self, ask: Callable[..., int], *what: Any) -> Done:
         """Ask something of the session; return what becomes of it."""
@@ -100,7 +107,7 @@ class _Link:
         except zmq.Again:
             pass
         except BridgeError as error:
-            self._fail(error)
+            self.close(error)
             return
         if session.outbox:
             self._push()
@@ -121,31 +128,21 @@ class _Link:
         if waiter is not None and not waiter.done():
             waiter.set_result(done)
 
-    def _fail(self, error: BridgeError) -> None:
-        """The gateway does not speak our protocol: everybody who waits must know."""
-        for waiter in self._waiters.values():
-            if not waiter.done():
-                waiter.set_exception(error)
-        self._waiters.clear()
-        self.close()
-
     @property
     def closed(self) -> bool:
         """Whether it can be used no more."""
         return self._socket.closed or self.loop.is_closed()
 
-    def close(self) -> None:
-        """Close the socket; whoever still waits is told."""
+    def close(self, why: BridgeError | None = None) -> None:
+        """Close the socket; whoever still waits is told why, and that a trade may have been executed."""
         if self._socket.closed:
             return
         if not self.loop.is_closed():
             self.loop.remove_reader(self._fd)
             if self._timer is not None:
                 self._timer.cancel()
-            for waiter in self._waiters.values():
-                if not waiter.done():
-                    waiter.set_exception(Unreachable("the client was closed while the answer was awaited"))
-        self._waiters.clear()
+            closed = Unreachable("the client was closed while the answer was awaited")
+            self._settle_all(self._session.abandon(why or closed))
         self._socket.close()
 
 
@@ -229,6 +226,8 @@ class AsyncClient(Terminal):
 
     async def ticks(self, *symbols: str, seconds: float | None = None) -> AsyncIterator[TickBatch | Gap]:
         """Yield the ticks of some symbols as they come; see `Client.ticks`."""
+        for symbol in symbols:
+            self._core.check_symbol(symbol, await self.symbol_info_tick(symbol))
         welcome = await self.welcome()
         async for event in follow_ticks_async(self._core.settings, welcome.stream_port, symbols, seconds):
             yield event

@@ -14,7 +14,7 @@ from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
-from mt5crs.errors import Refused, Unreachable
+from mt5crs.errors import BridgeError, Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Operation, P, R, directly
 from mt5crs.wire.messages import Welcome
@@ -52,13 +52,16 @@ class _Link:
                 event = session.receive(socket.recv(), _now())
                 if event is None:
                     discard(socket)
+                elif type(event) is Fill:
+                    event = session.filled(event, fill(socket, event.buffer))
+                if type(event) is Done and event.id == id_:
+                    return event
+                settled = session.tick(_now())
             except zmq.Again:
-                event = None
-            if type(event) is Fill:
-                event = session.filled(event, fill(socket, event.buffer))
-            if type(event) is Done and event.id == id_:
-                return event
-            for done in session.tick(_now()):
+                settled = session.tick(_now())
+            except BridgeError as error:  # whatever comes next on this connection cannot be trusted
+                settled = session.abandon(error)
+            for done in settled:
                 if done.id == id_:
                     return done
 
@@ -169,10 +172,13 @@ class Client(Terminal):
             seconds: How long to listen; without it, until the iteration is left.
 
         Raises:
+            UnknownSymbol: The terminal has no symbol of one of these names.
             ConnectionTimeout: The gateway has gone silent.
         """
         from mt5crs.client.streams import follow_ticks
 
+        for symbol in symbols:
+            self._core.check_symbol(symbol, self.symbol_info_tick(symbol))
         return follow_ticks(self._core.settings, self.welcome().stream_port, symbols, seconds)
 
     # ---- connections ----

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
-from mt5crs.errors import BridgeError, Unreachable
+from mt5crs.errors import BridgeError, UnknownSymbol, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
+from mt5crs.model import Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
@@ -92,6 +93,15 @@ class Core:
         if self._open or op.name == "initialize":
             return wire
         return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_IPC_CONNECTION)
+
+    def check_symbol(self, symbol: str, tick: Tick | None) -> None:
+        """Refuse to wait for ticks that can never come.
+
+        Raises:
+            UnknownSymbol: The terminal knows no last tick of it.
+        """
+        if tick is None:
+            raise UnknownSymbol(f"{self.where} has no symbol {symbol!r}")
 
     def remember(self, op: Operation[..., Any], wire: Bound, value: Any) -> None:
         """Note what an answer to a stateful operation means for the calls to come."""

@@ -18,17 +18,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
+    BadArguments,
     BridgeError,
     ConnectionTimeout,
     OutcomeUnknown,
     ProtocolError,
     StaleEpoch,
     TooLarge,
+    Unreachable,
     from_wire,
 )
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import ARRAYS
-from mt5crs.operation import Kind, Operation
+from mt5crs.operation import Operation
 from mt5crs.wire.codec import encode, to_client
 from mt5crs.wire.messages import (
     REQUEST_LIMIT,
@@ -162,7 +164,7 @@ class Session:
         try:
             frame = encode(message)
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
-            raise ProtocolError(f"{op.name}: an argument cannot be sent: {error}") from error
+            raise BadArguments(f"{op.name}: an argument cannot be sent: {error}") from error
         if len(frame) > REQUEST_LIMIT:
             raise TooLarge(f"{op.name}: a request of {len(frame)} bytes; {REQUEST_LIMIT} is the most")
         return frame
@@ -305,8 +307,9 @@ class Session:
     def _lose(self, lost: Pending) -> None:
         if lost.op is None:
             return
-        if lost.op.kind is Kind.TRADE:
-            self._ready.append(self._unknown(lost, lost.op, "the connection was lost before its answer came"))
+        if lost.op.is_trade:
+            why = "the connection was lost before its answer came"
+            self._ready.append(self._give_up(lost, Unreachable(why), why))
             return
         lost.sent = False
         lost.probe = 0
@@ -348,23 +351,20 @@ class Session:
                 pending.probe = self._probe
             self.outbox.append((encode(Ping(self._probe)), None))
 
-    def wake(self, now: float) -> float:
-        """Return the seconds until `tick` is worth calling again (a second at most)."""
-        if self._ready:
-            return 0.0
-        soonest = min((pending.deadline for pending in self._pending.values()), default=now + PROBE_AFTER)
-        return max(0.0, min(soonest - now, PROBE_AFTER))
+    def abandon(self, error: BridgeError) -> list[Done]:
+        """Give the connection up: settle whatever is awaited, a trade that was sent as unknown."""
+        return [self._give_up(pending, error, error.message) for pending in list(self._pending.values())]
 
     def _expire(self, pending: Pending) -> Done:
-        self.forget(pending.id)
         patience = f"within {pending.timeout:g} s"
-        if pending.sent and pending.op is not None and pending.op.kind is Kind.TRADE:
-            return self._unknown(pending, pending.op, f"no answer came {patience}")
         name = "ping" if pending.op is None else pending.op.name
         text = f"Connection timeout: {self._where} did not answer {name} {patience}"
-        return Done(pending.id, None, SUCCESS, ConnectionTimeout(text))
+        return self._give_up(pending, ConnectionTimeout(text), f"no answer came {patience}")
 
-    def _unknown(self, pending: Pending, op: Operation[..., Any], why: str) -> Done:
-        self._pending.pop(pending.id, None)
-        failure = OutcomeUnknown(f"{op.name} was sent to {self._where}, and {why}", key=pending.key)
-        return Done(pending.id, None, SUCCESS, failure)
+    def _give_up(self, pending: Pending, error: BridgeError, why: str) -> Done:
+        """Stop waiting; what is known of a trade that was sent is that it may have been executed."""
+        self.forget(pending.id)
+        if pending.sent and pending.op is not None and pending.op.is_trade:
+            what = f"{pending.op.name} was sent to {self._where}, and {why}"
+            error = OutcomeUnknown(what, key=pending.key)
+        return Done(pending.id, None, SUCCESS, error)
