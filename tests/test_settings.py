@@ -54,7 +54,7 @@ def refusal(
 class TestPrecedence:
     def test_defaults(self) -> None:
         found = read()
-        assert tuple(found[:7]) == ("127.0.0.1", 5555, 5556, 5.0, None, None, "")
+        assert tuple(found[:7]) == ("127.0.0.1", 5555, 5556, 5.0, None, None, None)
         assert {found.source_of(field) for field in Settings._fields[:-1]} == {"the default"}
 
     @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class Settings(NamedTuple):
         timeout: How long an answer may take, in seconds.
         keys: The file with this client's keys, if any.
         login: The account of an official terminal, if one is to be logged in to.
-        server: The trade server of that account, or "".
+        server: The trade server of that account, if one is named.
         sources: Where each field's value came from.
     """
 
@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     timeout: float
     keys: Path | None
     login: int | None
-    server: str
+    server: str | None
     sources: Mapping[str, str]
 
     @classmethod
@@ -211,7 +211,7 @@ TABLE = (
     _Setting("timeout", "MT5_TIMEOUT", 5.0, _timeout),
     _Setting("keys", "MT5_KEYS", None, _keys),
     _Setting("login", "MT5_LOGIN", None, _login),
-    _Setting("server", "MT5_SERVER", "", _server),
+    _Setting("server", "MT5_SERVER", None, _server),
 )
 """Every setting, once."""
 

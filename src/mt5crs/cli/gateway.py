@@ -139,7 +139,7 @@ def _official(given: dict[str, Any]) -> "TerminalPort":
     if password and settings.login is None:
         raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
     return OfficialTerminal(
-        path=given.get("path", ""), login=settings.login or 0, server=settings.server, password=password
+        path=given.get("path", ""), login=settings.login or 0, server=settings.server or "", password=password
     )
 
 
