@@ -7,7 +7,7 @@ A structure is a tuple with names, as the original's are: index and attribute ac
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,8 @@ def _constructor(kind: "type[Record]", n_fields: int) -> "Callable[[Iterable[Any
     return construct
 
 
-_new = tuple.__new__  # finding it through `super()` costs as much as calling it
+# Finding it through `super()` costs as much as calling it.
+_new = cast("Callable[[type[Record], Iterable[Any]], Record]", tuple.__new__)
 
 
 class Record(tuple[Any, ...]):
