@@ -133,10 +133,12 @@ class Positional:
     def __init__(self, *converters: Converter, defaults: tuple[Any, ...] = ()) -> None:
         self._converters = converters
         self._defaults = defaults
-        self._only = converters[0] if len(converters) == 1 else None
+        self._is_symbol = converters == (symbol,)
 
     def bind(self, name: str, args: Bound, kwargs: dict[str, Any]) -> Bound:
         """See `Signature.bind`."""
+        if self._is_symbol and len(args) == 1 and not kwargs:  # most calls, so the shortest way is theirs
+            return [symbol(args[0])]
         if kwargs:
             raise TypeError(f"{name}() takes no keyword arguments")
         missing = len(self._converters) - len(args)
@@ -145,8 +147,6 @@ class Positional:
                 raise ArgumentError(INVALID_ARGUMENTS)
             args = (*args, *self._defaults[-missing:])
         try:
-            if self._only is not None:  # most calls; a loop over one costs twice as much
-                return [self._only(args[0])]
             return [convert(value) for convert, value in zip(self._converters, args, strict=True)]
         except (TypeError, ValueError, OverflowError) as error:
             # The C function returns None with Python's error still set.

@@ -10,9 +10,10 @@ import os
 import signal
 import socket as stdlib_socket
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from math import ceil
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from mt5crs.gateway.streams import SUBSCRIBE, Streams
 from mt5crs.gateway.transfers import Frames
 from mt5crs.gateway.zap import DOMAIN, ENDPOINT, answer
 from mt5crs.security.keys import GatewayKeys
-from mt5crs.security.policy import ANONYMOUS
+from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.settings import address
 from mt5crs.terminal.port import TerminalPort
 from mt5crs.wire.messages import HARD_LIMIT
@@ -57,6 +58,7 @@ FLUSH = 1.0
 _AHEAD = int(zmq.SNDMORE | zmq.NOBLOCK)  # joining enum flags costs more than sending does
 _MORE = int(zmq.SNDMORE)
 _NOBLOCK = int(zmq.NOBLOCK)
+_user_id: Callable[[object], str] = methodcaller("get", b"User-Id")  # as bytes, which need no conversion
 
 _now = time.monotonic
 _Socket = zmq.Socket[bytes]
@@ -82,7 +84,7 @@ class Server:
         self._config = config
         self._terminal = terminal
         self._keys = GatewayKeys.load(config.keys) if config.keys is not None else None
-        self._by_name = {p.name: p for p in self._keys.clients.values()} if self._keys else {}
+        self._by_name = {p.name: p for p in self._keys.clients.values()} if self._keys else None
         self._stopping = False
         self._stack = ExitStack()
         with ExitStack() as opening:
@@ -104,6 +106,8 @@ class Server:
         self._router.setsockopt(zmq.MAXMSGSIZE, HARD_LIMIT)
         self._router.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._router.rcvtimeo = LINGER_MS
+        # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
+        self._send_frame = super(zmq.Socket, self._router).send
         self._xpub = self._socket(opening, zmq.XPUB)
         self._xpub.setsockopt(zmq.XPUB_MANUAL, 1)
         self._xpub.setsockopt(zmq.MAXMSGSIZE, HARD_LIMIT)
@@ -186,32 +190,32 @@ class Server:
             self._requests()
 
     def _requests(self) -> None:
-        receive, request, transfers = self._router.recv, self._request, self._dispatch.transfers
+        """Answer what comes, until nothing does or something else is due."""
+        receive, handle, send = self._router.recv, self._dispatch.handle, self._send
+        transfers, by_name = self._dispatch.transfers, self._by_name
+        principal: Principal | None = ANONYMOUS
         try:
             for _ in range(BURST):
-                now = request(receive(_NOBLOCK if transfers.ready else 0))
+                peer = receive(_NOBLOCK if transfers.ready else 0)
+                # A frame object knows whether more follow; asking the socket for RCVMORE costs twice as much.
+                received = receive(0, False)
+                if by_name is not None:  # with each message: a routing id can change hands
+                    principal = by_name.get(_user_id(received))
+                envelope: tuple[bytes, ...] = ()
+                frame = received.bytes
+                if received.more:
+                    envelope, frame = self._rest(frame)
+                now = _now()
+                if principal is None:  # its key was taken off the list after it connected
+                    self._dispatch.counters["unknown-principal"] += 1
+                else:
+                    frames = handle(peer, principal, frame, now)
+                    if frames:
+                        send(peer, envelope, frames)
                 if now >= self._due or self._stopping:
                     return
         except zmq.Again:
             return
-
-    def _request(self, peer: bytes) -> float:
-        """Answer the message whose routing id was just received; return the time."""
-        # A frame object knows whether more follow; asking the socket for RCVMORE costs four times as much.
-        received = self._router.recv(0, False)
-        principal = ANONYMOUS if self._keys is None else self._by_name.get(str(received.get("User-Id")))
-        envelope: tuple[bytes, ...] = ()
-        frame = received.bytes
-        if received.more:
-            envelope, frame = self._rest(frame)
-        now = _now()
-        if principal is None:  # its key was taken off the list after it connected
-            self._dispatch.counters["unknown-principal"] += 1
-            return now
-        answer_frames = self._dispatch.handle(peer, principal, frame, now)
-        if answer_frames:
-            self._send(peer, envelope, answer_frames)
-        return now
 
     def _rest(self, first: bytes) -> tuple[tuple[bytes, ...], bytes]:
         """Receive what follows a message's first frame; return its envelope and its body."""
@@ -223,15 +227,11 @@ class Server:
 
     def _send(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
         """Send one message; what a connection cannot take is dropped and counted."""
-        # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
-        send = super(zmq.Socket, self._router).send
+        send = self._send_frame
         try:
             send(peer, _AHEAD)
-            for delimiter in envelope:
-                send(delimiter, _MORE)
-            if len(frames) > 1:
-                for frame in frames[:-1]:
-                    send(frame, _MORE)
+            for frame in (*envelope, *frames[:-1]) if envelope or len(frames) > 1 else ():
+                send(frame, _MORE)
             last = frames[-1]
             send(last, 0, len(last) < COPY_BELOW)
         except zmq.ZMQError as error:
