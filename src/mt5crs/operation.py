@@ -12,6 +12,8 @@ from mt5crs.arguments import Bound, Positional, Signature
 from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
+_NO_KEYWORDS: dict[str, Any] = {}
+
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C")
@@ -51,6 +53,46 @@ class Answer(Struct, Generic[R], frozen=True):
     last_error: LastError
 
 
+class Later(Generic[R]):
+    """What an operation of a pipeline will have returned when the pipeline's block has ended."""
+
+    __slots__ = ("_failure", "_last_error", "_value", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._failure: BaseException | None = RuntimeError(f"{name}: there is no value before the block ends")
+
+    def settle(self, value: R, last_error: LastError, failure: BaseException | None = None) -> None:
+        """Note what became of it."""
+        self._value, self._last_error, self._failure = value, last_error, failure
+
+    @property
+    def value(self) -> R:
+        """What the operation returned.
+
+        Raises:
+            BridgeError: There is no answer to it; its class says what is known of the outcome.
+            RuntimeError: The pipeline's block has not ended, or was left by an exception.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self._value
+
+    @property
+    def last_error(self) -> LastError:
+        """The terminal's error for it, `(1, 'Success')` where it had none.
+
+        Raises:
+            RuntimeError: The pipeline's block has not ended, or was left by an exception.
+        """
+        if isinstance(self._failure, RuntimeError):
+            raise self._failure
+        return self._last_error
+
+    def __repr__(self) -> str:
+        return f"<{self.name} of a pipeline>"
+
+
 class Caller(Protocol):
     """Whoever carries operations out and waits for them."""
 
@@ -74,6 +116,14 @@ class AnswerCaller(Protocol):
         self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /
     ) -> Coroutine[Any, Any, Answer[R]]:
         """Carry out one operation."""
+        ...
+
+
+class LaterCaller(Protocol):
+    """Whoever collects operations and carries them out together."""
+
+    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Later[R]:
+        """Note one operation."""
         ...
 
 
@@ -110,6 +160,7 @@ class Operation(Generic[P, R]):
         self.__doc__ = declared.__doc__
         self.__wrapped__ = declared
         self._is_positional = isinstance(signature, Positional)
+        self._bind = signature.bind
         self.is_trade = kind is Kind.TRADE
         self.is_watch = kind is Kind.WATCH
         self.is_stateful = kind in (Kind.WATCH, Kind.SESSION)
@@ -124,6 +175,8 @@ class Operation(Generic[P, R]):
 
     @overload
     def __get__(self, instance: None, owner: type) -> "Operation[P, R]": ...
+    @overload
+    def __get__(self, instance: LaterCaller, owner: type) -> Callable[P, Later[R]]: ...
     @overload
     def __get__(self, instance: Caller, owner: type) -> Callable[P, R]: ...
     @overload
@@ -147,7 +200,7 @@ class Operation(Generic[P, R]):
             SystemError: They are wrong in a way that it raises.
         """
         if self._is_positional:
-            return self.signature.bind(self.name, wire, {})
+            return self._bind(self.name, wire, _NO_KEYWORDS)
         args, kwargs = self.signature.unpack(wire)
         return self.signature.bind(self.name, args, kwargs)
 

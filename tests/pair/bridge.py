@@ -8,6 +8,8 @@ from mt5crs.gateway.dispatch import Dispatch
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
+from mt5crs.wire.codec import split
+from mt5crs.wire.messages import Many
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
 
@@ -19,6 +21,12 @@ Fate = Callable[[bytes], bool]
 
 def arrives(_frame: bytes) -> bool:
     return True
+
+
+def messages(read: Callable[[bytes], Any], frame: bytes) -> list[Any]:
+    """Return the messages of a frame: those of a `Many`, or the one that it is."""
+    message = read(frame)
+    return [read(each) for each in split(message)] if isinstance(message, Many) else [message]
 
 
 class CountingTerminal(SimulatedTerminal):
@@ -67,18 +75,22 @@ class Bridge:
         """Move frames until nothing moves; return what was settled."""
         settled = self.session.tick(self.now)
         while self.session.outbox:
-            frame, pending = self.session.outbox.popleft()
-            self.sent.append(frame)
-            if pending is not None:
-                pending.sent = True
-            if self.to_gateway(frame):
-                answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
-                if answer:
-                    self._deliver(answer, settled)
-            for _, chunk in self.dispatch.transfers.chunks(100):
-                self._deliver(chunk, settled)
+            for frame in self.depart():
+                if self.to_gateway(frame):
+                    answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
+                    if answer:
+                        self._deliver(answer, settled)
+                for _, chunk in self.dispatch.transfers.chunks(100):
+                    self._deliver(chunk, settled)
             settled += self.session.tick(self.now)
         return settled
+
+    def depart(self) -> list[bytes]:
+        """Take the frames that are to be sent."""
+        frames: list[bytes] = []
+        self.session.depart(lambda frame, _: frames.append(frame))
+        self.sent += frames
+        return frames
 
     def _deliver(self, frames: list[Any], settled: list[Done]) -> None:
         if not self.to_client(frames[0]):

@@ -13,9 +13,16 @@ events = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(schedule=events, trades=st.lists(st.booleans(), min_size=1, max_size=4))
-def test_any_schedule(schedule: list[str], trades: list[bool]) -> None:
+@given(
+    schedule=events,
+    trades=st.lists(st.booleans(), min_size=1, max_size=6),
+    together=st.integers(1, 6),
+    is_greeted=st.booleans(),
+)
+def test_any_schedule(schedule: list[str], trades: list[bool], together: int, is_greeted: bool) -> None:
     bridge = Bridge()
+    if is_greeted:  # without that, what is asked leaves only with the answer to the greeting
+        bridge.call("version")
     fates = iter(schedule)
 
     def fate(lost: str) -> bool:
@@ -28,11 +35,13 @@ def test_any_schedule(schedule: list[str], trades: list[bool]) -> None:
 
     bridge.to_gateway = lambda _: fate("lose-to")
     bridge.to_client = lambda _: fate("lose-from")
-    ids = [
-        bridge.ask("order_send", BUY, key=str(n)) if trade else bridge.ask("symbols_total")
-        for n, trade in enumerate(trades)
-    ]
-    settled: list[Done] = bridge.pump() + bridge.pass_time(12.0)
+    ids: list[int] = []
+    settled: list[Done] = []
+    for n, trade in enumerate(trades):
+        ids.append(bridge.ask("order_send", BUY, key=str(n)) if trade else bridge.ask("symbols_total"))
+        if (n + 1) % together == 0:  # what was asked since the last time leaves as one pipeline
+            settled += bridge.pump()
+    settled += bridge.pump() + bridge.pass_time(12.0)
 
     assert sorted(done.id for done in settled) == ids, "each request ends once"
     sends = bridge.terminal.calls.count("order_send")

@@ -12,7 +12,7 @@ from typing_extensions import assert_type
 from mt5crs import AsyncClient, Client, constants
 from mt5crs.client.streams import Gap, TickBatch
 from mt5crs.model import OrderSendResult, SymbolInfo, Tick, TradePosition, TradeRequest
-from mt5crs.operation import Answer
+from mt5crs.operation import Answer, Later
 
 
 def blocking(client: Client) -> None:
@@ -31,6 +31,18 @@ def blocking(client: Client) -> None:
         assert_type(sent.request, TradeRequest)
         assert_type(sent.price, float)
         sent.prize  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
+
+
+def pipelined(client: Client) -> None:
+    """A pipeline returns what will have a value."""
+    with client.pipeline() as ask:
+        tick = ask.symbol_info_tick("EURUSD")
+        assert_type(tick, Later[Tick | None])
+        assert_type(ask.symbols_total(), Later[int | None])
+        ask.symbol_info(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(tick.value, Tick | None)
+    assert_type(tick.last_error, tuple[int, str])
+    tick.bid  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
 
 
 async def asynchronous(client: AsyncClient) -> None:

@@ -18,6 +18,7 @@ from mt5crs.wire.messages import (
     Credit,
     Head,
     Hello,
+    Many,
     Message,
     Ping,
     Pong,
@@ -54,6 +55,13 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=20,
 )
+
+
+def _packed(value: Any) -> bytes:
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:
+        return b""
 
 
 @pytest.mark.parametrize(("read", "message"), MESSAGES, ids=lambda value: type(value).__name__)
@@ -96,6 +104,32 @@ def test_a_damaged_message_raises_protocol_error_or_nothing(
             read(damaged)
         except ProtocolError:
             pass
+
+
+@pytest.mark.parametrize("read", [codec.to_gateway, codec.to_client])
+@given(bodies=st.lists(st.binary(max_size=40) | plain.map(_packed), max_size=300))
+def test_whatever_is_joined_comes_apart_as_it_was_or_is_refused(read: Any, bodies: list[bytes]) -> None:
+    try:
+        many = read(codec.join([codec.HEADER + body for body in bodies]))
+    except ProtocolError:
+        return
+    assert isinstance(many, Many)
+    for frame in codec.split(many):
+        try:
+            read(frame)
+        except ProtocolError as error:
+            assert str(error)
+
+
+@given(
+    messages=st.lists(st.sampled_from([m for read, m in MESSAGES if read is codec.to_gateway]), max_size=300)
+)
+def test_messages_come_out_of_a_many_as_they_were(messages: list[Message]) -> None:
+    frame = codec.join([codec.encode(message) for message in messages])
+    many: Any = codec.to_gateway(frame)
+    assert [codec.to_gateway(each) for each in codec.split(many)] == messages
+    assert len(frame) <= codec.OF_MANY + sum(len(codec.encode(m)) - codec.HEADER_LENGTH for m in messages)
+    assert codec.encode(many) == frame
 
 
 def test_nesting_beyond_reason_is_refused() -> None:

@@ -1,6 +1,7 @@
 """docs/protocol.md is true: its examples are the bytes, its tables are the code's."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ EXAMPLES = [
     (block.split("\n")[0], bytes.fromhex("".join(block.split("\n")[1:])))
     for block in re.findall(r"```wire\n(.*?)\n```", DOCUMENT, re.DOTALL)
 ]
+READERS = [codec.to_gateway, codec.to_client, codec.on_stream]
 KINDS = {name: kind for name, kind in vars(messages).items() if isinstance(kind, type)}
 
 
@@ -36,14 +38,30 @@ def cells(first: str) -> list[list[str]]:
 def test_an_example_is_its_bytes(text: str, frame: bytes) -> None:
     message: Any = eval(text, KINDS)  # noqa: S307 - our own document
     assert codec.encode(message) == frame
-    readers = [codec.to_gateway, codec.to_client, codec.on_stream]
-    decoded = []
-    for read in readers:
-        try:
-            decoded.append(read(frame))
-        except ProtocolError:
-            continue
-    assert decoded == [message]
+    assert [each for each in (decoded(read, frame) for read in READERS) if each] == [parts(message)]
+
+
+def parts(message: Any) -> list[Any]:
+    """Return the messages of a `Many`, or the one that it is."""
+    return message.messages if isinstance(message, messages.Many) else [message]
+
+
+def decoded(read: Callable[[bytes], Any], frame: bytes) -> list[Any]:
+    """Return the messages of a frame, none where a reader refuses one: a `Many` belongs to one direction."""
+    try:
+        message = read(frame)
+        return (
+            [read(each) for each in codec.split(message)] if isinstance(message, messages.Many) else [message]
+        )
+    except ProtocolError:
+        return []
+
+
+def test_a_many_is_its_messages_joined() -> None:
+    many = [eval(text, KINDS) for text, _ in EXAMPLES if text.startswith("Many")]  # noqa: S307
+    assert len(many) == 2
+    for message in many:
+        assert codec.join([codec.encode(each) for each in message.messages]) == codec.encode(message)
 
 
 def test_every_message_has_an_example() -> None:

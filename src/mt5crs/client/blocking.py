@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from mt5crs.client.pipeline import Asked, Pipeline
     from mt5crs.client.streams import Gap, TickBatch
 
 POLL_MS = 100
@@ -41,27 +42,33 @@ class _Link:
         self.session = core.session()
         self.socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
         self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
+        self._recv = self.socket.recv
+
+    def step(self) -> Sequence[Done]:
+        """Send what is on the outbox and take one message; return what is settled by it, or by time."""
+        session = self.session
+        try:
+            if session.outbox:
+                flush(self.socket, session)
+            event = session.receive(self._recv(), _now())
+            if type(event) is Done:
+                return (event,)
+            if type(event) is Fill:
+                done = session.filled(event, fill(self.socket, event.buffer))
+                if done is not None:
+                    return (done,)
+            else:
+                discard(self.socket)
+        except zmq.Again:
+            pass
+        except BridgeError as error:  # whatever comes next on this connection cannot be trusted
+            return session.abandon(error)
+        return session.tick(_now())
 
     def wait(self, id_: int) -> Done:
-        """Send what is on the outbox and return what becomes of one request."""
-        socket, session = self.socket, self.session
+        """Return what becomes of one request."""
         while True:
-            try:
-                if session.outbox:
-                    flush(socket, session)
-                event = session.receive(socket.recv(), _now())
-                if event is None:
-                    discard(socket)
-                elif type(event) is Fill:
-                    event = session.filled(event, fill(socket, event.buffer))
-                if type(event) is Done and event.id == id_:
-                    return event
-                settled = session.tick(_now())
-            except zmq.Again:
-                settled = session.tick(_now())
-            except BridgeError as error:  # whatever comes next on this connection cannot be trusted
-                settled = session.abandon(error)
-            for done in settled:
+            for done in self.step():
                 if done.id == id_:
                     return done
 
@@ -181,7 +188,65 @@ class Client(Terminal):
             self._core.check_symbol(symbol, self.symbol_info_tick(symbol))
         return follow_ticks(self._core.settings, self.welcome().stream_port, symbols, seconds)
 
+    def pipeline(self) -> "Pipeline":
+        """Ask for several operations in one trip; their values are there when the block has ended.
+
+        ```python
+        with client.pipeline() as ask:
+            ticks = [ask.symbol_info_tick(symbol) for symbol in symbols]
+        print([tick.value for tick in ticks])
+        ```
+        """
+        from mt5crs.client.pipeline import Pipeline
+
+        return Pipeline(self._core, self._carry_out)
+
     # ---- connections ----
+
+    def _carry_out(self, asked: "list[Asked]") -> None:
+        """Ask for all of them on one connection, and settle each."""
+        link = self._take()
+        awaited: dict[int, Asked] = {}
+        try:
+            for each in asked:
+                key = self._core.key_for(each.op) if each.op.is_trade else ""
+                try:
+                    id_ = link.session.ask(each.op, each.wire, _now(), self._timeout, key)
+                except BridgeError as error:  # it cannot be sent; the others can
+                    each.later.settle(None, last_error_of(error), error)
+                else:
+                    awaited[id_] = each
+            is_sound = self._collect(link, awaited)
+        except BaseException as error:
+            interrupted = Unreachable(f"the pipeline was interrupted by {type(error).__name__}")
+            for done in link.session.abandon(interrupted, in_the_middle=True):
+                if done.id in awaited:
+                    self._settle(awaited[done.id], done)
+            self._drop(link)
+            raise
+        if is_sound:
+            self._put_back(link)
+        else:
+            self._drop(link)
+        last = asked[-1].later
+        self._local.error = last.last_error
+
+    def _collect(self, link: _Link, awaited: "dict[int, Asked]") -> bool:
+        """Wait until all are settled; say whether the connection can be used again."""
+        is_sound = True
+        while awaited:
+            for done in link.step():
+                each = awaited.pop(done.id, None)
+                if each is not None:
+                    self._settle(each, done)
+                    is_sound = is_sound and (done.failure is None or isinstance(done.failure, Refused))
+        return is_sound
+
+    def _settle(self, asked: "Asked", done: Done) -> None:
+        failure = done.failure
+        asked.later.settle(done.value, done.error if failure is None else last_error_of(failure), failure)
+        if asked.op.is_stateful and failure is None:
+            self._core.remember(asked.op, asked.wire, done.value)
 
     def _exchange(self, ask: Callable[[Session], int]) -> Done:
         """Ask something of a session; return what becomes of it."""
@@ -198,9 +263,7 @@ class Client(Terminal):
         """Let go of a connection; raise the request's failure where it has one."""
         failure = done.failure
         if failure is None or isinstance(failure, Refused):
-            self._idle.append(link)
-            if self._closed:
-                self.close()
+            self._put_back(link)
         else:  # whatever it may still hold must not reach the gateway later
             self._drop(link)
         if failure is not None:
@@ -221,6 +284,11 @@ class Client(Terminal):
         except BaseException:
             self._gone()
             raise
+
+    def _put_back(self, link: _Link) -> None:
+        self._idle.append(link)
+        if self._closed:
+            self.close()
 
     def _drop(self, link: _Link) -> None:
         link.socket.close()

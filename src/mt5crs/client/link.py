@@ -68,15 +68,8 @@ def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None
     Raises:
         zmq.Again: There is no connection, or it takes no more for now; the rest stays on the outbox.
     """
-    outbox = session.outbox
     # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
-    send = super(zmq.Socket, socket).send
-    while outbox:
-        frame, pending = outbox[0]
-        send(frame, flags)
-        outbox.popleft()
-        if pending is not None:
-            pending.sent = True
+    session.depart(super(zmq.Socket, socket).send, flags)
 
 
 def discard(socket: "zmq.Socket[bytes]") -> None:

@@ -19,6 +19,7 @@ from mt5crs.errors import (
     Denied,
     Expired,
     GatewayFault,
+    ProtocolError,
     StaleEpoch,
     TooLarge,
     UnknownOperation,
@@ -30,9 +31,10 @@ from mt5crs.last_error import CALL_FAILED, SUCCESS
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import TerminalPort
-from mt5crs.wire.codec import encode, refusal, to_gateway
+from mt5crs.wire.codec import encode, join, refusal, split, to_gateway
 from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
 from mt5crs.wire.messages import (
+    MANY_LIMIT,
     PROTOCOL,
     REPLY_LIMIT,
     REQUEST_LIMIT,
@@ -43,6 +45,7 @@ from mt5crs.wire.messages import (
     Credit,
     Head,
     Hello,
+    Many,
     Ping,
     Pong,
     Reply,
@@ -95,7 +98,9 @@ class Dispatch:
 
     # ---- frames ----
 
-    def handle(self, peer: bytes, principal: Principal, frame: bytes, now: float) -> Frames:
+    def handle(
+        self, peer: bytes, principal: Principal, frame: bytes, now: float, room: int | None = None
+    ) -> Frames:
         """Take a frame; return the frames of the one message that answers it, none where nothing does.
 
         Args:
@@ -103,6 +108,8 @@ class Dispatch:
             principal: Who the transport authenticated.
             frame: What came.
             now: Seconds on the gateway's monotonic clock.
+            room: Bytes that its answer may still add to that of the `Many` in which it came; None where it
+                came alone.
         """
         if frame == HELLO:
             self.counters["hello"] += 1
@@ -117,7 +124,9 @@ class Dispatch:
             message = to_gateway(frame)
             if type(message) is Ask:
                 id_ = message.id
-                return self._ask(peer, principal, message, now)
+                return self._ask(peer, principal, message, now, room)
+            if type(message) is Many:
+                return self._many(peer, principal, message, now, room)
             return self._HANDLERS[type(message)](self, peer, principal, message, now)
         except BridgeError as error:
             self.counters[error.code] += 1
@@ -148,6 +157,23 @@ class Dispatch:
         }
 
     # ---- messages ----
+
+    def _many(self, peer: bytes, principal: Principal, many: Many, now: float, room: int | None) -> Frames:
+        """Handle the messages of a frame one after the other, each as if it had come alone."""
+        if room is not None:
+            raise ProtocolError("a Many inside of a Many")
+        if len(many.messages) > MANY_LIMIT:
+            raise TooLarge(
+                f"{len(many.messages)} messages in one frame", hint=f"{MANY_LIMIT} are the most for a Many"
+            )
+        answers: list[bytes] = []
+        room = REPLY_LIMIT
+        for frame in split(many):
+            answer = self.handle(peer, principal, frame, now, room)
+            if answer:
+                answers += answer
+                room -= len(answer[0])
+        return [join(answers)] if answers else NOTHING
 
     def _hello(self, peer: bytes, principal: Principal, message: Hello, now: float) -> Frames:
         common = sorted(set(message.speaks) & set(SPEAKS))
@@ -185,7 +211,7 @@ class Dispatch:
         except ArgumentError:
             self.counters["bad-watch"] += 1
 
-    def _ask(self, peer: bytes, principal: Principal, ask: Ask, now: float) -> Frames:
+    def _ask(self, peer: bytes, principal: Principal, ask: Ask, now: float, room: int | None) -> Frames:
         op = OPERATIONS.get(ask.op)
         if op is None:
             raise UnknownOperation(f"there is no operation {ask.op[:64]!r}", hint="see docs/protocol.md")
@@ -204,6 +230,8 @@ class Dispatch:
                 f"{principal.name} is {principal.role.value} and may not {op.name}",
                 hint="ask the gateway's owner for a key with another role",
             )
+        if room is not None and room <= 0:
+            raise TooLarge(f"{op.name}: the answers before it fill a frame", hint="ask for less at once")
         try:
             wire = op.accept(ask.args)
         except ArgumentError as error:
@@ -216,10 +244,15 @@ class Dispatch:
         value, (code, text) = result
         if op.array is None or value is None:
             return [encode(Reply(ask.id, value, code, text))]
-        return self._begin(peer, ask, op, result)
+        return self._begin(peer, ask, op, result, is_alone=room is None)
 
-    def _begin(self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result) -> Frames:
-        """Return the head of an array and its first rows; the rest is sent as the client's credit allows."""
+    def _begin(
+        self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result, *, is_alone: bool
+    ) -> Frames:
+        """Return the head of an array and its first rows; the rest is sent as the client's credit allows.
+
+        In a `Many` no rows can follow the head: all of them are sent as credit allows.
+        """
         value, (code, text) = result
         assert op.array is not None  # noqa: S101 - the caller asked
         head = encode(Head(ask.id, op.array.name, len(value), code, text))
@@ -227,6 +260,10 @@ class Dispatch:
             return [head]
         rows = value.view("u1").data
         if ask.credit <= 0:
+            if not is_alone:
+                raise BadArguments(
+                    f"{op.name}: an array is not given in a Many", hint="give credit for chunks, or ask alone"
+                )
             if len(rows) > REPLY_LIMIT:
                 raise TooLarge(
                     f"{op.name}: {len(value)} rows are more than one message holds",
@@ -235,9 +272,9 @@ class Dispatch:
             return [head, rows]
         transfer = Transfer(peer, ask.id, rows, op.array.itemsize, min(ask.credit, WINDOW))
         self.transfers.drop(peer, ask.id)
-        first = transfer.take()
+        frames = [head, transfer.take()] if is_alone else [head]
         self.transfers.add(transfer)
-        return [head, first]
+        return frames
 
     def _ping(self, peer: bytes, principal: Principal, message: Ping, now: float) -> Frames:
         pong = Pong(message.id, self.epoch, int(now * 1000), self.transfers.in_hand(peer), self.state())

@@ -1,18 +1,20 @@
 """Arrays on their way to clients: sent in chunks, never further ahead than the client's credit."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
 from mt5crs.errors import Busy
 from mt5crs.wire.codec import encode
-from mt5crs.wire.messages import CHUNK, Chunk
+from mt5crs.wire.messages import CHUNK, MANY_LIMIT, Chunk
 
 Frames = list[Any]
 """The frames of one message: bytes, and for rows a memoryview."""
 
 PER_PEER = 4
-"""Arrays on their way to one connection at a time."""
+"""Arrays of more than one chunk on their way to one connection at a time."""
+SMALL_PER_PEER = MANY_LIMIT
+"""Arrays of one chunk: as many as can be asked for in one frame."""
 
 
 class Transfer:
@@ -37,6 +39,11 @@ class Transfer:
         return chunk
 
     @property
+    def is_small(self) -> bool:
+        """Whether one chunk holds it all."""
+        return len(self.rows) <= self.step
+
+    @property
     def is_done(self) -> bool:
         """Whether all rows were sent."""
         return self.offset >= len(self.rows)
@@ -51,22 +58,25 @@ class Transfers:
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[bytes, int], Transfer] = {}
+        self._held: Counter[tuple[bytes, bool]] = Counter()  # by connection and size
         self.ready: deque[Transfer] = deque()
 
     def __bool__(self) -> bool:
         return bool(self.ready)
 
     def add(self, transfer: Transfer) -> None:
-        """Take an array of which the first chunk was sent; the credit may allow more.
+        """Take an array, what was taken of it is sent already; the credit may allow more.
 
         Raises:
             Busy: The connection has too many already.
         """
         if transfer.is_done:
             return
-        if sum(peer == transfer.peer for peer, _ in self._by_key) >= PER_PEER:
-            raise Busy(f"{PER_PEER} arrays are on their way to this connection already")
+        kind, limit = (transfer.peer, transfer.is_small), SMALL_PER_PEER if transfer.is_small else PER_PEER
+        if self._held[kind] >= limit:
+            raise Busy(f"{limit} arrays are on their way to this connection already")
         self._by_key[transfer.peer, transfer.id] = transfer
+        self._held[kind] += 1
         if transfer.credit > 0:
             self.ready.append(transfer)
 
@@ -81,9 +91,19 @@ class Transfers:
 
     def drop(self, peer: bytes, id_: int) -> None:
         """Forget an array."""
-        transfer = self._by_key.pop((peer, id_), None)
-        if transfer is not None and transfer in self.ready:
+        transfer = self._by_key.get((peer, id_))
+        if transfer is None:
+            return
+        self._end(transfer)
+        if transfer in self.ready:
             self.ready.remove(transfer)
+
+    def _end(self, transfer: Transfer) -> None:
+        del self._by_key[transfer.peer, transfer.id]
+        kind = (transfer.peer, transfer.is_small)
+        self._held[kind] -= 1
+        if not self._held[kind]:  # connections come and go
+            del self._held[kind]
 
     def drop_peer(self, peer: bytes) -> None:
         """Forget all arrays of a connection."""
@@ -104,7 +124,7 @@ class Transfers:
             message = encode(Chunk(transfer.id, start))
             rows = transfer.take()
             if transfer.is_done:
-                del self._by_key[transfer.peer, transfer.id]
+                self._end(transfer)
             elif transfer.credit > 0:
                 self.ready.append(transfer)
             yield transfer.peer, [message, rows]

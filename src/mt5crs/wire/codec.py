@@ -1,18 +1,22 @@
 """Frames to messages and back; whatever the bytes, decoding raises `ProtocolError` or nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec import MsgspecError
 from msgspec.msgpack import Decoder, Encoder
 
 from mt5crs.errors import BridgeError, ProtocolError, VersionMismatch
-from mt5crs.wire.messages import PROTOCOL, SPEAKS, Message, OnStream, Refusal, ToClient, ToGateway
+from mt5crs.wire.messages import PROTOCOL, SPEAKS, Many, Message, OnStream, Refusal, ToClient, ToGateway
 
 MAGIC = b"MT5"
 HEADER = MAGIC + bytes([PROTOCOL])
 """Three letters and the version."""
 HEADER_LENGTH = len(HEADER)
+
+OF_MANY = 16
+"""Bytes that a `Many` takes at most besides its messages."""
+_MANY = HEADER + b"\x92\xa4many"
 
 _encode = Encoder().encode
 
@@ -51,6 +55,19 @@ to_client: Callable[[bytes], ToClient] = _reader(ToClient)
 """Return the message of a frame sent to a client, or raise `ProtocolError`."""
 on_stream: Callable[[bytes], OnStream] = _reader(OnStream)
 """Return the message of a frame published on a stream, or raise `ProtocolError`."""
+
+
+def join(frames: Sequence[bytes]) -> bytes:
+    """Return the frame of a `Many`: the messages of some frames as they are, nothing is encoded again."""
+    bodies = [frame[HEADER_LENGTH:] for frame in frames]
+    length = len(bodies)
+    count = bytes([0x90 | length]) if length < 16 else b"\xdc" + length.to_bytes(2, "big")  # msgpack's own
+    return b"".join([_MANY, count, *bodies])
+
+
+def split(many: Many) -> Iterator[bytes]:
+    """Return the frames that its messages would have had alone."""
+    return (HEADER + body for body in many.messages)
 
 
 def refusal(correlation: int, error: BridgeError) -> Refusal:

@@ -7,7 +7,7 @@ Correlation ids are chosen by the client and are unique on its connection.
 
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 PROTOCOL = 1
 SPEAKS = (1,)
@@ -23,10 +23,28 @@ CHUNK = 512 * 1024
 """Bytes of an array in one message."""
 WINDOW = 8
 """Chunks that a client lets the gateway send ahead."""
+MANY_LIMIT = 256
+"""Messages in one `Many`."""
 
 
 class Message(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """What all messages have in common."""
+
+
+# ---- both ways --------------------------------------------------------------------------------------
+
+
+class Many(Message, tag="many"):
+    """Several messages in one frame, each of which is dealt with as if it had come alone.
+
+    The gateway answers with the answers in one `Many`. An array that is asked for in it needs credit: its
+    `Head` comes in the `Many`, and all of its rows in chunks of their own.
+
+    Attributes:
+        messages: Messages of the same direction as they are, each decoded by itself; never a `Many`.
+    """
+
+    messages: list[Raw]
 
 
 # ---- to the gateway ---------------------------------------------------------------------------------
@@ -89,7 +107,7 @@ class Ping(Message, tag="ping"):
     id: int
 
 
-ToGateway: TypeAlias = Hello | Ask | Credit | Cancel | Ping
+ToGateway: TypeAlias = Hello | Ask | Credit | Cancel | Ping | Many
 
 # ---- to the client ----------------------------------------------------------------------------------
 
@@ -176,7 +194,7 @@ class Pong(Message, tag="pong"):
     state: dict[str, Any]
 
 
-ToClient: TypeAlias = Welcome | Reply | Head | Chunk | Refusal | Pong
+ToClient: TypeAlias = Welcome | Reply | Head | Chunk | Refusal | Pong | Many
 
 # ---- on the stream ----------------------------------------------------------------------------------
 

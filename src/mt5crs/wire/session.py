@@ -1,7 +1,8 @@
 """One connection of a client, without its socket: what is asked, what is owed, what is lost.
 
-A driver moves frames and calls three functions. `ask` puts a request on the outbox; `receive` takes a
-frame that came; `tick` lets time pass. Correlation, deadlines, loss and greeting are decided here, so that
+A driver moves frames and calls four functions. `ask` puts a request on the outbox; `depart` sends what
+is there; `receive` takes a frame that came; `tick` lets time pass. Correlation, deadlines, loss and
+greeting are decided here, so that
 the blocking and the asyncio client differ only in how they wait.
 
 Loss is observed, not guessed: when nothing has been heard for `PROBE_AFTER` seconds, a ping asks which of
@@ -31,8 +32,9 @@ from mt5crs.errors import (
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import ARRAYS
 from mt5crs.operation import Operation
-from mt5crs.wire.codec import encode, to_client
+from mt5crs.wire.codec import OF_MANY, encode, join, split, to_client
 from mt5crs.wire.messages import (
+    MANY_LIMIT,
     REQUEST_LIMIT,
     SPEAKS,
     WINDOW,
@@ -42,6 +44,7 @@ from mt5crs.wire.messages import (
     Credit,
     Head,
     Hello,
+    Many,
     Ping,
     Pong,
     Refusal,
@@ -65,8 +68,7 @@ class Session:
         first_id: Where correlation ids start.
 
     Attributes:
-        outbox: Frames to be sent, in order, each with the request it belongs to. The driver takes a frame
-            off only when it was sent, and then marks the request as `sent`.
+        outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
         welcome: The gateway's answer to the greeting, None before it.
     """
 
@@ -121,7 +123,7 @@ class Session:
             self._waiting.append(pending)
             self._greet(now)
         else:
-            self.outbox.append((self._encode(pending, op), pending))
+            self.outbox.append((self._encode(pending), pending))
             self._pending[id_] = pending
         return id_
 
@@ -157,12 +159,12 @@ class Session:
         else:
             self._unqueue(pending)
 
-    def _encode(self, pending: Pending, op: Operation[..., Any]) -> bytes:
+    def _encode(self, pending: Pending) -> bytes:
+        op = pending.op
         deadline = int((pending.deadline + self._offset) * 1000)
         credit = 0 if op.array is None else WINDOW
-        message = Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit)
         try:
-            frame = encode(message)
+            frame = encode(Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit))
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
             raise BadArguments(f"{op.name}: an argument cannot be sent: {error}") from error
         if len(frame) > REQUEST_LIMIT:
@@ -180,28 +182,76 @@ class Session:
         for item in [item for item in self.outbox if item[1] is pending]:
             self.outbox.remove(item)
 
+    # ---- sending ----
+
+    def depart(self, send: Callable[[bytes, int], object], flags: int = 0) -> None:
+        """Send what is on the outbox; what waits together leaves together, as one `Many`.
+
+        Args:
+            send: Sends a frame with these flags. What it raises is passed on: that frame has not left, and
+                stays on the outbox with those behind it.
+            flags: For `send`.
+        """
+        outbox = self.outbox
+        while outbox:
+            count = 1 if len(outbox) == 1 else self._fitting()
+            send(outbox[0][0] if count == 1 else join([outbox[n][0] for n in range(count)]), flags)
+            for _ in range(count):
+                pending = outbox.popleft()[1]
+                if pending is not None:
+                    pending.sent = True
+
+    def _fitting(self) -> int:
+        """Return how many of the messages on the outbox fit into one frame."""
+        size, count = OF_MANY, 0
+        for frame, _ in self.outbox:
+            size += len(frame)
+            if count and (size > REQUEST_LIMIT or count == MANY_LIMIT):
+                break
+            count += 1
+        return count
+
     # ---- hearing ----
 
     def receive(self, frame: bytes, now: float) -> Event | None:
         """Take a frame that came; return what it means for a request, if anything.
+
+        What a `Many` settles is told by the next `tick`.
 
         Raises:
             ProtocolError: The gateway does not speak our protocol; the connection is useless.
         """
         message = to_client(frame)
         self._heard = now
-        if type(message) is Reply:
-            pending = self._pending.pop(message.id, None)
-            if pending is None or pending.op is None:
-                return None
-            value, revive = message.value, pending.op.reviver
-            if revive is not None and value is not None:
-                try:
-                    value = revive(value)
-                except (TypeError, IndexError) as error:
-                    raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
-            return Done(message.id, value, (message.code, message.text))
+        if type(message) is Reply:  # nearly all of them
+            return self._on_reply(message)
         return self._HANDLERS[type(message)](self, message, now)
+
+    def _on_reply(self, message: Reply) -> Done | None:
+        pending = self._pending.pop(message.id, None)
+        if pending is None or pending.op is None:
+            return None
+        value, revive = message.value, pending.op.reviver
+        if revive is not None and value is not None:
+            try:
+                value = revive(value)
+            except (TypeError, IndexError) as error:
+                raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
+        return Done(message.id, value, (message.code, message.text))
+
+    def _on_many(self, many: Many, now: float) -> None:
+        for frame in split(many):
+            message = to_client(frame)
+            if type(message) is Reply:
+                event: Event | None = self._on_reply(message)
+            elif type(message) is Head:
+                event = self._announce(message)
+            elif type(message) is Chunk or type(message) is Many:
+                raise ProtocolError(f"a {type(message).__name__} inside of a Many")
+            else:
+                event = self._HANDLERS[type(message)](self, message, now)
+            if type(event) is Done:
+                self._ready.append(event)
 
     def _on_welcome(self, message: Welcome, now: float) -> Event | None:
         # The gateway read its clock at some time before now: its clock is at least this far ahead of ours.
@@ -216,13 +266,21 @@ class Session:
                 self._ready.append(Done(pending.id, message, SUCCESS))
                 continue
             try:
-                self.outbox.append((self._encode(pending, pending.op), pending))
+                self.outbox.append((self._encode(pending), pending))
             except BridgeError as error:
                 del self._pending[pending.id]
                 self._ready.append(Done(pending.id, None, SUCCESS, error))
         return None
 
     def _on_head(self, message: Head, now: float) -> Event | None:
+        done = self._announce(message)
+        pending = self._pending.get(message.id)
+        if done is not None or pending is None or pending.result is None:
+            return done
+        return self._fill(pending, pending.result, now)
+
+    def _announce(self, message: Head) -> Done | None:
+        """Make room for an array; one of no rows is there already."""
         pending = self._pending.get(message.id)
         array = ARRAYS.get(message.array)
         if array is None or message.rows < 0:
@@ -231,9 +289,7 @@ class Session:
             return None
         pending.result = Incoming(array, message.rows, (message.code, message.text))
         pending.filled = 0
-        if not message.rows:
-            return self._finish(pending, pending.result)
-        return self._fill(pending, pending.result, now)
+        return None if message.rows else self._finish(pending, pending.result)
 
     def _on_chunk(self, message: Chunk, now: float) -> Event | None:
         pending = self._pending.get(message.id)
@@ -314,7 +370,7 @@ class Session:
         lost.sent = False
         lost.probe = 0
         lost.result = None
-        self.outbox.append((self._encode(lost, lost.op), lost))
+        self.outbox.append((self._encode(lost), lost))
 
     _HANDLERS: ClassVar[dict[type, Callable[["Session", Any, float], Event | None]]] = {
         Welcome: _on_welcome,
@@ -322,6 +378,7 @@ class Session:
         Chunk: _on_chunk,
         Refusal: _on_refusal,
         Pong: _on_pong,
+        Many: _on_many,
     }
 
     # ---- waiting ----
@@ -351,9 +408,19 @@ class Session:
                 pending.probe = self._probe
             self.outbox.append((encode(Ping(self._probe)), None))
 
-    def abandon(self, error: BridgeError) -> list[Done]:
-        """Give the connection up: settle whatever is awaited, a trade that was sent as unknown."""
-        return [self._give_up(pending, error, error.message) for pending in list(self._pending.values())]
+    def abandon(self, error: BridgeError, *, in_the_middle: bool = False) -> list[Done]:
+        """Give the connection up: settle whatever is awaited, a trade that was sent as unknown.
+
+        Args:
+            error: Why.
+            in_the_middle: The driver was interrupted, so that what waits to be sent may have left.
+        """
+        for pending in self._pending.values() if in_the_middle else ():
+            pending.sent = True
+        ready, self._ready = self._ready, []
+        return ready + [
+            self._give_up(pending, error, error.message) for pending in list(self._pending.values())
+        ]
 
     def _expire(self, pending: Pending) -> Done:
         patience = f"within {pending.timeout:g} s"
