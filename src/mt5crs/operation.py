@@ -53,6 +53,9 @@ class Answer(Struct, Generic[R], frozen=True):
     last_error: LastError
 
 
+_UNSETTLED = RuntimeError()
+
+
 class Later(Generic[R]):
     """What an operation of a pipeline will have returned when the pipeline's block has ended."""
 
@@ -60,7 +63,7 @@ class Later(Generic[R]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._failure: BaseException | None = RuntimeError(f"{name}: there is no value before the block ends")
+        self._failure: BaseException | None = _UNSETTLED
 
     def settle(self, value: R, last_error: LastError, failure: BaseException | None = None) -> None:
         """Note what became of it."""
@@ -75,6 +78,7 @@ class Later(Generic[R]):
             RuntimeError: The pipeline's block has not ended, or was left by an exception.
         """
         if self._failure is not None:
+            self._must_be_settled()
             raise self._failure
         return self._value
 
@@ -85,9 +89,12 @@ class Later(Generic[R]):
         Raises:
             RuntimeError: The pipeline's block has not ended, or was left by an exception.
         """
-        if isinstance(self._failure, RuntimeError):
-            raise self._failure
+        self._must_be_settled()
         return self._last_error
+
+    def _must_be_settled(self) -> None:
+        if self._failure is _UNSETTLED:
+            raise RuntimeError(f"{self.name}: there is no value before the pipeline's block ends")
 
     def __repr__(self) -> str:
         return f"<{self.name} of a pipeline>"

@@ -19,7 +19,7 @@ def test_all_kinds_of_operations_in_one_block(gateway: Gateway) -> None:
             misused = ask.symbol_info("")
             bars = [ask.copy_rates_from_pos("EURUSD", 1, 0, count) for count in (10, 20_000, *[5] * 10)]
             order = ask.order_send(BUY)
-            with pytest.raises(RuntimeError, match="before the block ends"):
+            with pytest.raises(RuntimeError, match="before the pipeline's block ends"):
                 _ = tick.value
         assert isinstance(tick.value, Tick)
         assert tick.last_error == (1, "Success")

@@ -207,11 +207,12 @@ class Client(Terminal):
         """Ask for all of them on one connection, and settle each."""
         link = self._take()
         awaited: dict[int, Asked] = {}
+        session, now, timeout = link.session, _now(), self._timeout
         try:
             for each in asked:
                 key = self._core.key_for(each.op) if each.op.is_trade else ""
                 try:
-                    id_ = link.session.ask(each.op, each.wire, _now(), self._timeout, key)
+                    id_ = session.ask(each.op, each.wire, now, timeout, key)
                 except BridgeError as error:  # it cannot be sent; the others can
                     each.later.settle(None, last_error_of(error), error)
                 else:
@@ -219,7 +220,7 @@ class Client(Terminal):
             is_sound = self._collect(link, awaited)
         except BaseException as error:
             interrupted = Unreachable(f"the pipeline was interrupted by {type(error).__name__}")
-            for done in link.session.abandon(interrupted, in_the_middle=True):
+            for done in session.abandon(interrupted, in_the_middle=True):
                 if done.id in awaited:
                     self._settle(awaited[done.id], done)
             self._drop(link)

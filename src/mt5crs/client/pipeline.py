@@ -1,7 +1,9 @@
 """Several operations asked together: one trip for all of them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
@@ -12,12 +14,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class Asked(NamedTuple):
+class Asked(Struct, eq=False, gc=False):
     """An operation of a pipeline: what is asked, and where its result goes."""
 
     op: Any  # Operation; as a field's type it would be taken for the descriptor that it is
-    wire: Bound
-    later: Later[Any]
+    wire: Any
+    later: Any
 
 
 @directly
