@@ -7,6 +7,7 @@ LastError = tuple[int, str]
 SUCCESS: LastError = (mt5.RES_S_OK, "Success")
 CALL_FAILED: LastError = (mt5.RES_E_FAIL, "Terminal: Call failed")
 INVALID_PARAMS: LastError = (mt5.RES_E_INVALID_PARAMS, "Terminal: Invalid params")
+OUT_OF_MEMORY: LastError = (mt5.RES_E_NO_MEMORY, "Terminal: Out of memory")
 NOT_FOUND: LastError = (mt5.RES_E_NOT_FOUND, "Terminal: Not found")
 AUTHORIZATION_FAILED: LastError = (mt5.RES_E_AUTH_FAILED, "Terminal: Authorization failed")
 IPC_CALL_FAILED: LastError = (mt5.RES_E_INTERNAL_FAIL, "IPC call failed")

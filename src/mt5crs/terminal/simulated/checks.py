@@ -75,6 +75,8 @@ class Draft(NamedTuple):
 Check = Callable[[Draft], int]
 
 
+VOLUME_TOLERANCE = 1e-6  # of a step: what a float makes of 0.1 is still 0.1
+
 # ---- fields and permission --------------------------------------------------------------------------
 
 
@@ -147,7 +149,7 @@ def _opposite_positions(draft: Draft) -> int:
 def _volume(draft: Draft) -> int:
     volume, symbol = draft.request.volume, draft.instrument
     steps = volume / symbol.volume_step
-    fits = symbol.volume_min <= volume <= symbol.volume_max and abs(steps - round(steps)) < 1e-6
+    fits = symbol.volume_min <= volume <= symbol.volume_max and abs(steps - round(steps)) < VOLUME_TOLERANCE
     return OK if fits else c.TRADE_RETCODE_INVALID_VOLUME
 
 

@@ -46,7 +46,7 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     margin_so_call: float = 100.0
     margin_so_so: float = 50.0
     limit_orders: int = 500
-    maxbars: int = 10_000_000
+    maxbars: int = 2_000_000
 
     def __post_init__(self) -> None:
         for name in ("deposit", "leverage", "maxbars"):

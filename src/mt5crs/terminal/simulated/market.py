@@ -14,6 +14,7 @@ from mt5crs.terminal.simulated.sources import PriceSource
 from mt5crs.terminal.simulated.synthetic import LegPath, SyntheticSource
 
 HISTORY_BEFORE_REPLAY = 3 * 365 * 86_400
+TICKS_LIMIT = 2_000_000  # in one answer: about two seconds of work
 TICKS_AT_A_TIME = 6 * 3_600_000  # milliseconds of ticks made at once
 
 
@@ -89,7 +90,7 @@ class Market:
         self._sources[symbol] = source
         return source
 
-    def ticks(self, symbol: str, start_msc: int, stop_msc: int, mask: int) -> TicksArray:
+    def ticks(self, symbol: str, start_msc: int, stop_msc: int, mask: int) -> TicksArray | None:
         """Return the ticks of a known symbol from `start_msc` to `stop_msc`, both included.
 
         Args:
@@ -97,21 +98,33 @@ class Market:
             start_msc: Server time.
             stop_msc: Server time; the present if that is earlier.
             mask: The flags of which a tick must have one.
+
+        Returns:
+            The ticks, None where they are more than `TICKS_LIMIT`.
         """
+        return self._collect(symbol, start_msc, stop_msc, mask, TICKS_LIMIT + 1, TICKS_LIMIT)
+
+    def first_ticks(self, symbol: str, start_msc: int, count: int, mask: int) -> TicksArray | None:
+        """Return the first `count` ticks of a known symbol from `start_msc` on, as `ticks` selects."""
+        return self._collect(symbol, start_msc, self.clock.now_msc(), mask, count, TICKS_LIMIT)
+
+    def _collect(
+        self, symbol: str, start_msc: int, stop_msc: int, mask: int, count: int, limit: int
+    ) -> TicksArray | None:
+        """Return the first `count` ticks of a stretch of time, None where that is more than the limit."""
         source = self.source(symbol)
         start_msc = max(start_msc, source.start * 1000)
-        stop_msc = min(stop_msc, self.clock.now_msc())
-        ticks = source.ticks(start_msc, max(stop_msc + 1, start_msc))
-        return read_only(ticks[(ticks["flags"] & mask) != 0])
-
-    def first_ticks(self, symbol: str, start_msc: int, count: int, mask: int) -> TicksArray:
-        """Return the first `count` ticks of a known symbol from `start_msc` on, as `ticks` selects."""
-        end_msc = self.clock.now_msc()
-        start_msc = max(start_msc, self.source(symbol).start * 1000)
-        found: list[TicksArray] = [self.ticks(symbol, start_msc, start_msc - 1, mask)]
-        while start_msc <= end_msc and sum(map(len, found)) < count:
-            found.append(self.ticks(symbol, start_msc, start_msc + TICKS_AT_A_TIME - 1, mask))
-            start_msc += TICKS_AT_A_TIME
+        stop_msc = max(min(stop_msc, self.clock.now_msc()) + 1, start_msc)
+        found = [source.ticks(start_msc, start_msc)]
+        missing = min(count, limit + 1)
+        while start_msc < stop_msc and missing > 0:
+            end_msc = min(start_msc + TICKS_AT_A_TIME, stop_msc)
+            ticks = source.ticks(start_msc, end_msc)
+            found.append(ticks[(ticks["flags"] & mask) != 0])
+            missing -= len(found[-1])
+            start_msc = end_msc
+        if sum(map(len, found)) > limit and count > limit:
+            return None
         return read_only(np.concatenate(found)[:count])
 
     def is_open(self, symbol: str) -> bool:

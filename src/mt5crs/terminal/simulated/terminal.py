@@ -18,7 +18,14 @@ from mt5crs.constants import (
     TICK_FLAG_LAST,
     TICK_FLAG_VOLUME,
 )
-from mt5crs.last_error import AUTHORIZATION_FAILED, CALL_FAILED, INVALID_PARAMS, NOT_FOUND, SUCCESS
+from mt5crs.last_error import (
+    AUTHORIZATION_FAILED,
+    CALL_FAILED,
+    INVALID_PARAMS,
+    NOT_FOUND,
+    OUT_OF_MEMORY,
+    SUCCESS,
+)
 from mt5crs.model import TicksArray, TradeOrder, TradePosition
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.groups import group_filter
@@ -36,6 +43,7 @@ from mt5crs.terminal.simulated.specification import Specification
 from mt5crs.terminal.simulated.timeframes import PERIODS
 from mt5crs.terminal.simulated.trading import Trading
 
+END_OF_TIME = 1 << 36  # seconds: the year 4147
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
 EAGER = 0.001
 
@@ -52,6 +60,15 @@ Held = TypeVar("Held", Order, Position)
 
 def _ok(value: object) -> Result:
     return Result(value, SUCCESS)
+
+
+def _some(ticks: TicksArray | None) -> Result:
+    return _ok(ticks) if ticks is not None else Result(None, OUT_OF_MEMORY)
+
+
+def _msc(seconds: int) -> int:
+    """Return a time in milliseconds; what lies beyond every calendar is as good as its end."""
+    return min(max(seconds, 0), END_OF_TIME) * 1000
 
 
 class SimulatedTerminal:
@@ -272,7 +289,7 @@ class SimulatedTerminal:
             return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
-        return _ok(self._market.first_ticks(symbol, date_from * 1000, count, TICK_MASKS[flags]))
+        return _some(self._market.first_ticks(symbol, _msc(date_from), count, TICK_MASKS[flags]))
 
     def _copy_ticks_range(self, symbol: str, date_from: int, date_to: int, flags: int) -> Result:
         if flags not in TICK_MASKS:
@@ -280,7 +297,7 @@ class SimulatedTerminal:
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
         # Whole seconds are asked for: the last one ends with its first millisecond, as in MetaTrader.
-        return _ok(self._market.ticks(symbol, date_from * 1000, date_to * 1000, TICK_MASKS[flags]))
+        return _some(self._market.ticks(symbol, _msc(date_from), _msc(date_to), TICK_MASKS[flags]))
 
     # ---- orders and positions ----
 

@@ -1,13 +1,14 @@
 """`order_check` and `order_send`: a request is judged, then carried out."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
 from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
 from mt5crs.terminal.simulated.account import Account, Totals
 from mt5crs.terminal.simulated.book import Order, stated_expiration
-from mt5crs.terminal.simulated.checks import Draft, margin_after, verdict
+from mt5crs.terminal.simulated.checks import VOLUME_TOLERANCE, Draft, margin_after, verdict
 from mt5crs.terminal.simulated.ledger import Ledger
 from mt5crs.terminal.simulated.live import NO_TICK
 from mt5crs.terminal.simulated.market import Market
@@ -89,7 +90,7 @@ class Trading:
         )
 
     def _draft(self, fields: Mapping[str, object]) -> Draft:
-        request = TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
+        request = self._request(fields)
         position = self._account.positions.get(request.position)
         order = self._account.orders.get(request.order)
         changed = order or (None if request.symbol else position)
@@ -107,6 +108,18 @@ class Trading:
             other=self._account.positions.get(request.position_by),
             order=order,
         )
+
+    def _request(self, fields: Mapping[str, object]) -> TradeRequest:
+        """Return the request with all its fields; a volume a hair beside its step is on it."""
+        request = TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
+        symbol = self._market.symbols.get(request.symbol)
+        if symbol is None or not isfinite(request.volume):
+            return request
+        steps = request.volume / symbol.volume_step
+        if abs(steps - round(steps)) >= VOLUME_TOLERANCE:
+            return request
+        values = request._asdict() | {"volume": round(round(steps) * symbol.volume_step, 8)}
+        return TradeRequest(values.values())
 
     def _totals_after(self, draft: Draft) -> tuple[float, ...]:
         totals = self._account.totals()
