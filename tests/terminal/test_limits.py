@@ -53,3 +53,9 @@ def test_a_volume_a_hair_beside_its_step_is_on_it(terminal: SimulatedTerminal) -
     assert position.volume == 0.1
     (_, deal) = call(terminal, "history_deals_get", 0, int(NOW) + DAY, None, None, None).value
     assert deal.volume == 0.1
+
+
+def test_nothing_has_come_from_the_future_yet(terminal: SimulatedTerminal) -> None:
+    for start in (int(NOW) + 1, int(NOW) + DAY, 1 << 40):
+        assert len(call(terminal, "copy_ticks_from", "EURUSD", start, 10, -1).value) == 0
+        assert len(call(terminal, "copy_ticks_range", "EURUSD", start, start + DAY, -1).value) == 0

@@ -113,8 +113,8 @@ class Market:
     ) -> TicksArray | None:
         """Return the first `count` ticks of a stretch of time, None where that is more than the limit."""
         source = self.source(symbol)
-        start_msc = max(start_msc, source.start * 1000)
-        stop_msc = max(min(stop_msc, self.clock.now_msc()) + 1, start_msc)
+        stop_msc = max(min(stop_msc, self.clock.now_msc()) + 1, source.start * 1000)
+        start_msc = min(max(start_msc, source.start * 1000), stop_msc)
         found = [source.ticks(start_msc, start_msc)]
         missing = min(count, limit + 1)
         while start_msc < stop_msc and missing > 0:
