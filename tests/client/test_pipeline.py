@@ -7,6 +7,7 @@ import pytest
 from mt5crs import OutcomeUnknown
 from mt5crs.errors import BridgeError, Certainty, ConnectionTimeout, TooLarge, Unreachable
 from mt5crs.model import OrderSendResult, Tick
+from mt5crs.wire.session import Session
 from tests.client.test_functions import BUY, length
 from tests.processes import Gateway
 
@@ -98,6 +99,7 @@ def test_each_order_on_its_way_to_a_frozen_gateway_is_unknown(fresh_gateway: Gat
         with client.pipeline() as ask:
             orders = [ask.order_send(BUY), ask.order_send(BUY)]
             total = ask.symbols_total()
+        fresh_gateway.thaw()
         keys = set()
         for order in orders:
             with pytest.raises(OutcomeUnknown) as caught:
@@ -111,8 +113,6 @@ def test_each_order_on_its_way_to_a_frozen_gateway_is_unknown(fresh_gateway: Gat
 def test_an_interrupted_pipeline_says_unknown_of_its_orders(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mt5crs.client import blocking
-
     with gateway.client() as client:
         client.version()
 
@@ -121,7 +121,7 @@ def test_an_interrupted_pipeline_says_unknown_of_its_orders(
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), client.pipeline() as ask:
             order, total = ask.order_send(BUY), ask.symbols_total()
-            patch.setattr(blocking, "flush", interrupted)
+            patch.setattr(Session, "depart", interrupted)
         with pytest.raises(OutcomeUnknown):
             _ = order.value
         with pytest.raises(Unreachable):

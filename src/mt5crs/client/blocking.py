@@ -13,7 +13,7 @@ import zmq
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate, Ping, last_error_of
-from mt5crs.client.link import connect, discard, fill, flush
+from mt5crs.client.link import connect, discard, fill, sender
 from mt5crs.errors import BridgeError, Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Operation, P, R, directly
@@ -42,14 +42,14 @@ class _Link:
         self.session = core.session()
         self.socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
         self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
-        self._recv = self.socket.recv
+        self._send, self._recv = sender(self.socket), self.socket.recv
 
     def step(self) -> Sequence[Done]:
         """Send what is on the outbox and take one message; return what is settled by it, or by time."""
         session = self.session
         try:
             if session.outbox:
-                flush(self.socket, session)
+                session.depart(self._send, 0)
             event = session.receive(self._recv(), _now())
             if type(event) is Done:
                 return (event,)

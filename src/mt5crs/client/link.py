@@ -1,5 +1,7 @@
 """One ZeroMQ connection to a gateway: what both drivers do with a socket."""
 
+from collections.abc import Callable
+
 import zmq
 
 from mt5crs.errors import ProtocolError, SettingError
@@ -62,14 +64,21 @@ def _configure(socket: "zmq.Socket[bytes]", settings: Settings) -> None:
         socket.curve_serverkey = keys.gateway
 
 
+def sender(socket: "zmq.Socket[bytes]") -> Callable[[bytes, int], object]:
+    """Return what sends on a socket.
+
+    It is without the wrapper for options of other kinds of socket, which costs as much as it wraps.
+    """
+    return super(zmq.Socket, socket).send
+
+
 def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None:
     """Send what is on the outbox.
 
     Raises:
         zmq.Again: There is no connection, or it takes no more for now; the rest stays on the outbox.
     """
-    # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
-    session.depart(super(zmq.Socket, socket).send, flags)
+    session.depart(sender(socket), flags)
 
 
 def discard(socket: "zmq.Socket[bytes]") -> None:
