@@ -190,4 +190,5 @@ class GatewayFault(BridgeError):
 def from_wire(code: str, message: str, hint: str, certainty: str) -> BridgeError:
     """Return the error that the far side described; an unknown code becomes a `Refused`."""
     kind = BY_CODE.get(code, Refused)
-    return kind(message, hint=hint, certainty=Certainty(certainty))
+    known = certainty in {each.value for each in Certainty}
+    return kind(message, hint=hint, certainty=Certainty(certainty) if known else Certainty.UNKNOWN)

@@ -242,8 +242,14 @@ def _with_request(kind: type[Record]) -> Callable[[Any], Any]:
     return revive
 
 
+def _not_an_array(value: Any) -> Any:
+    raise TypeError(f"{type(value).__name__}, where an array was due")
+
+
 def _reviver(annotation: Any) -> Callable[[Any], Any] | None:
     """Return what turns a plain wire value into the annotated result; None where it is one already."""
+    if hasattr(annotation, "array"):
+        return _not_an_array
     if annotation in (OrderSendResult, OrderCheckResult):
         return _with_request(annotation)
     if isinstance(annotation, GenericAlias):

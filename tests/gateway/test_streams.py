@@ -1,6 +1,10 @@
 """Ticks as they happen, to one subscriber and to several; silence is noticed."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -8,11 +12,13 @@ import numpy as np
 import pytest
 import zmq
 
-from mt5crs.client.streams import Gap, TickBatch, TickFeed
-from mt5crs.errors import ConnectionTimeout, UnknownSymbol
+from mt5crs.client.streams import Gap, TickBatch, TickFeed, follow_ticks, follow_ticks_async
+from mt5crs.errors import ConnectionTimeout, ProtocolError, UnknownSymbol
 from mt5crs.gateway.streams import Streams
 from mt5crs.model import TICKS
+from mt5crs.settings import Settings
 from mt5crs.wire import topics
+from mt5crs.wire.codec import encode
 from mt5crs.wire.messages import Batch
 from tests.pair.bridge import START, CountingTerminal
 from tests.processes import Gateway
@@ -119,17 +125,86 @@ def test_a_gateway_that_was_started_again_is_a_gap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("topic", [b"", b"t", b"tick.EURUSD", b"trade\0", b"account\0", b"tick.NOPE\0"])
-def test_only_exact_topics_of_known_symbols_are_admitted(gateway: Gateway, topic: bytes) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    sub = context.socket(zmq.SUB)
-    try:
-        sub.connect(f"tcp://127.0.0.1:{gateway.stream_port}")
+def test_only_exact_topics_of_known_symbols_bring_ticks(fresh_gateway: Gateway, topic: bytes) -> None:
+    with subscriber(fresh_gateway) as sub, fresh_gateway.client() as client:
         sub.subscribe(topic)
-        with gateway.client() as client:
-            next(client.ticks("EURUSD"))  # something was published meanwhile
-        assert not sub.poll(100)
+        give_up = time.monotonic() + 20.0
+        while not client.ping().pong.state["counters"].get("idle-subscriptions"):
+            assert time.monotonic() < give_up
+        assert not sub.poll(1500)
+
+
+def test_what_a_stranger_says_of_others_subscriptions_changes_nothing(fresh_gateway: Gateway) -> None:
+    with fresh_gateway.client() as client, subscriber(fresh_gateway, zmq.XSUB) as stranger:
+        ticks = client.ticks("EURUSD")
+        next(ticks)
+        for _ in range(3):
+            stranger.send(b"\x00" + topics.tick("EURUSD"))
+        stranger.send(b"\x01" + topics.BEAT)
+        assert stranger.poll(5000)  # it was heard
+        assert isinstance(next(ticks), TickBatch)
+        assert isinstance(next(ticks), TickBatch)
+
+
+@contextmanager
+def subscriber(gateway: Gateway, kind: int = zmq.SUB) -> "Iterator[zmq.Socket[bytes]]":
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        socket = context.socket(kind)
+        socket.connect(f"tcp://127.0.0.1:{gateway.stream_port}")
+        yield socket
     finally:
         context.destroy(linger=0)
+
+
+@pytest.fixture
+def publisher() -> "Iterator[zmq.Socket[bytes]]":
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield context.socket(zmq.XPUB)
+    context.destroy(linger=0)
+
+
+TOPIC = topics.tick("EURUSD")
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [TOPIC],
+        [TOPIC, b"garbage"],
+        [TOPIC, encode(Batch(1, 1, 1))],
+        [TOPIC, encode(Batch(1, 1, 1)), b"short"],
+        [TOPIC, encode(Batch(1, 1, 1)), b"x" * 60, b"surplus"],
+        [TOPIC, encode(Batch(1, 1, 2**60)), b"x" * 60],
+        [TOPIC, encode(Batch(1, 1, -1)), b""],
+        [TOPIC, encode(Batch(1, 1, 0)), b""],
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_publisher_of_nonsense_is_named(
+    publisher: "zmq.Socket[bytes]", frames: list[bytes], asynchronous: bool
+) -> None:
+    port = publisher.bind_to_random_port("tcp://127.0.0.1")
+    settings = Settings.read({"host": "127.0.0.1", "port": port, "timeout": 10.0})
+
+    def publish() -> None:
+        while publisher.recv() != b"\x01" + topics.BEAT:
+            pass
+        publisher.send_multipart(frames)
+
+    async def listen() -> None:
+        async for _ in follow_ticks_async(settings, port, ["EURUSD"], None):
+            pass
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    with pytest.raises(ProtocolError):
+        if asynchronous:
+            asyncio.run(listen())
+        else:
+            list(follow_ticks(settings, port, ["EURUSD"], None))
+    thread.join()
 
 
 def test_a_number_that_is_skipped_is_a_gap() -> None:
@@ -153,14 +228,10 @@ def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
         return sum(frames[0] == topic for frames in streams.news(now[0]))
 
     assert published(10.0) == 0
-    assert streams.subscription(b"\x01" + topic) == (1, topic)
-    assert streams.subscription(b"\x01" + topic) == (1, topic)
+    assert streams.subscription(b"\x01" + topic)
     assert published(10.0) == 1
-    assert streams.subscription(b"\x00" + topic) == (0, topic)
-    assert published(10.0) == 1
-    assert streams.subscription(b"\x00" + topic) == (0, topic)
+    assert streams.subscription(b"\x00" + topic)
     assert published(10.0) == 0
-    assert streams.subscription(b"\x00" + topic) == (0, topic)
-    assert streams.subscription(b"\x01trade\0") is None
-    assert streams.subscription(b"") is None
-    assert streams.subscription(b"\x02" + topic) is None
+    for idle in (b"\x00" + topic, b"\x01trade\0", b"", b"\x01", b"\x02" + topic, b"\x01tick.EURUSD"):
+        assert not streams.subscription(idle)
+    assert published(10.0) == 0

@@ -13,6 +13,7 @@ from mt5crs.errors import (
     Denied,
     Expired,
     OutcomeUnknown,
+    Refused,
     TooLarge,
 )
 from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
@@ -470,10 +471,64 @@ def test_a_defect_in_the_terminal_costs_its_own_request_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(bridge.terminal, "call", fails)
-        failure = bridge.call("order_send", BUY).failure
-    assert failure is not None
-    assert (failure.code, failure.certainty) == ("gateway-fault", Certainty.UNKNOWN)
+        failure = bridge.call("order_send", BUY, key="k").failure
+        read = bridge.call("symbols_total").failure
+    assert isinstance(failure, OutcomeUnknown)
+    assert (failure.certainty, failure.key) == (Certainty.UNKNOWN, "k")
+    assert read is not None
+    assert read.code == "gateway-fault"
     assert bridge.call("version").value
+
+
+def test_a_frame_that_comes_twice_is_one_order(bridge: Bridge) -> None:
+    first = bridge.call("order_send", BUY, key="k").value
+    frame = bridge.sent[-1]
+    (again,) = bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now)
+    assert to_client(again).value[2] == first.order  # type: ignore[union-attr]
+    assert bridge.terminal.calls.count("order_send") == 1
+    other = failed_with(bridge.call("order_send", {**BUY, "volume": 0.2}, key="k").failure, Refused)
+    assert "belongs to another request" in str(other)
+    assert bridge.call("positions_total").value == 1
+
+
+def test_a_refusal_that_comes_twice_sends_an_order_once(bridge: Bridge) -> None:
+    bridge.call("version")
+    bridge.restart()
+    bridge.ask("order_send", BUY)
+    frame, pending = bridge.session.outbox.popleft()
+    pending.sent = True  # type: ignore[union-attr]
+    (stale,) = bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now)
+    for _ in range(2):
+        assert bridge.session.receive(stale, bridge.now) is None
+    bridge.pump()
+    assert bridge.terminal.calls.count("order_send") == 1
+
+
+def test_a_routing_id_that_changed_hands_is_a_stranger(bridge: Bridge) -> None:
+    bridge.call("version")
+    taken = encode(Ask(9, "market_book_get", ["EURUSD"], 0, bridge.dispatch.epoch))
+    (answer,) = bridge.dispatch.handle(bridge.peer, Principal("eve", Role.OBSERVER), taken, bridge.now)
+    refusal = to_client(answer)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "stale-epoch"
+
+
+def test_a_connection_that_changes_its_name_lets_go_of_the_old_ones_watches(bridge: Bridge) -> None:
+    bridge.call("market_book_add", "EURUSD")
+    for name in ("a", "b"):
+        handle(bridge, Hello(name, "test", [1]))
+    assert "market_book_release" in bridge.terminal.calls
+
+
+def test_an_array_that_nobody_takes_in_is_dropped(bridge: Bridge) -> None:
+    bridge.call("version")
+    bridge.to_client = lambda _: False
+    bridge.ask("copy_rates_from_pos", "EURUSD", 1, 0, 12 * CHUNK // RATES.itemsize)
+    bridge.pump()
+    bridge.dispatch.sweep(bridge.now)
+    assert bridge.dispatch.transfers.in_hand(bridge.peer)
+    bridge.dispatch.sweep(bridge.now)
+    assert not bridge.dispatch.transfers.in_hand(bridge.peer)
 
 
 def test_bad_arguments_name_the_operation(bridge: Bridge) -> None:

@@ -1,5 +1,6 @@
 """Key files: private, never overwritten, refused when they are damaged."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -76,3 +77,24 @@ def test_no_secret_in_a_repr(folder: Path, tmp_path: Path) -> None:
     client, gateway = ClientKeys.load(path), GatewayKeys.load(folder)
     assert client.secret.decode() not in repr(client)
     assert gateway.secret.decode() not in repr(gateway)
+
+
+@pytest.mark.parametrize("public", ["short", "x" * 39, "x" * 41, "ä" * 40, '"' * 40])
+def test_what_is_no_key_is_refused_at_once(folder: Path, public: str) -> None:
+    (folder / "clients" / "a.json").write_text(
+        json.dumps({"name": "a", "role": "trader", "public": public}), encoding="utf-8"
+    )
+    with pytest.raises(KeyFileError, match=r"a\.json is not a key file"):
+        GatewayKeys.load(folder)
+
+
+def test_two_keys_cannot_share_a_name(folder: Path, tmp_path: Path) -> None:
+    create_client(folder, "bob", Role.TRADER, tmp_path / "bob.key")
+    create_client(folder, "eve", Role.OBSERVER, tmp_path / "eve.key")
+    entry = folder / "clients" / "eve.json"
+    entry.write_text(entry.read_text().replace('"eve"', '"bob"'))
+    with pytest.raises(KeyFileError, match="is the entry of 'bob'"):
+        GatewayKeys.load(folder)
+    entry.write_bytes((folder / "clients" / "bob.json").read_bytes().replace(b'"bob"', b'"eve"'))
+    with pytest.raises(KeyFileError, match="has the key of another client"):
+        GatewayKeys.load(folder)

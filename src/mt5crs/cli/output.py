@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
+from mt5crs.cli.report import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -189,7 +191,7 @@ class Output:
         for column in columns:
             grid.add_column(column.title, justify=column.justify, overflow="fold")
         for row in rows:
-            grid.add_row(*(column.show(row) for column in columns))
+            grid.add_row(*(printable(column.show(row)) for column in columns))
         if self._separate:
             console.print()
         console.print(grid)
@@ -205,7 +207,7 @@ class _Lines:
         self._widths: list[int] = []
 
     def write(self, row: Row) -> None:
-        cells = [column.show(row) for column in self._columns]
+        cells = [printable(column.show(row)) for column in self._columns]
         if not self._widths:  # the heading waits for the first row, to be as wide
             self._widths = [len(cell) for cell in cells]
             self._write([column.title for column in self._columns])

@@ -1,6 +1,7 @@
 """Failures as people read them: what happened, to what, what next; and the exit code of each."""
 
 import sys
+from unicodedata import category
 
 from mt5crs.errors import BadArguments, BridgeError, OutcomeUnknown, SettingError
 
@@ -56,7 +57,17 @@ def exit_code(error: BridgeError | Failure) -> int:
     return 2 if isinstance(error, SettingError | BadArguments) else 1
 
 
+def printable(text: str) -> str:
+    """Return a text in which nothing steers a terminal: control characters show as escapes."""
+    return "".join(
+        each
+        if each in "\n\t" or category(each) not in {"Cc", "Cf"}
+        else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def note(text: str) -> None:
     """Write a line for people, beside the output that programs read."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """The asyncio client."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 POLL = 0.1
 """Seconds between two looks at what time means for the requests under way."""
+
+BURST = 256
+"""Messages that are taken before other tasks get their turn."""
 
 _NOBLOCK = int(zmq.NOBLOCK)  # joining or converting enum flags costs more than sending does
 _now = time.monotonic
@@ -92,10 +96,14 @@ class _Link:
             self.loop.call_soon(self._drain)
 
     def _drain(self) -> None:
-        """Take all messages that have come."""
+        """Take the messages that have come."""
+        if self._socket.closed:
+            return
         socket, session = self._socket, self._session
         try:
-            while not socket.closed and zmq_poll(self._readable, 0):  # an exception costs five times as much
+            for _ in range(BURST):
+                if socket.closed or not zmq_poll(self._readable, 0):  # an exception costs five times as much
+                    break
                 event = session.receive(socket.recv(_NOBLOCK), _now())
                 if type(event) is Fill:
                     event = session.filled(event, fill(socket, event.buffer))
@@ -104,6 +112,8 @@ class _Link:
                 elif event is None:
                     discard(socket)
                     self._settle_all(session.tick(_now()))
+            else:  # there may be more: others get their turn first
+                self.loop.call_soon(self._drain)
         except zmq.Again:
             pass
         except BridgeError as error:
@@ -178,6 +188,7 @@ class AsyncClient(Terminal):
         self._core = Core({"host": host, "port": port, "timeout": timeout, "keys": keys})
         self._timeout = self._core.settings.timeout
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._process = os.getpid()
         self._link: _Link | None = None
         self._error: ContextVar[LastError] = ContextVar("last_error", default=SUCCESS)
         self.answers = Answers(self)
@@ -243,6 +254,11 @@ class AsyncClient(Terminal):
 
     def _connected(self) -> _Link:
         loop = asyncio.get_running_loop()
+        if (
+            self._process != os.getpid()
+        ):  # a forked child: the parent's sockets are not ours to use or to close
+            self._process, self._context, self._link = os.getpid(), zmq.Context(), None
+            self._core.rename()
         link = self._link
         if link is None or link.loop is not loop or link.closed:
             if self._context.closed:

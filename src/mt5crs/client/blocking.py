@@ -103,17 +103,22 @@ class Client(Terminal):
     ) -> None:
         self._core = Core({"host": host, "port": port, "timeout": timeout, "keys": keys})
         self._timeout = self._core.settings.timeout
-        self._local = threading.local()
-        self._lock = threading.Lock()
         self.start_afresh()
         _clients.add(self)
 
     def start_afresh(self) -> None:
         """Forget the connections without closing them: in a forked child they are the parent's."""
+        self._local = threading.local()
+        self._lock = threading.Lock()  # the parent's may have been held
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._idle: list[_Link] = []
         self._links = 0
         self._closed = False
+
+    def become_another(self) -> None:
+        """Be a client of its own in a forked child."""
+        self._core.rename()
+        self.start_afresh()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._core.where}>"
@@ -331,7 +336,7 @@ _clients: "WeakSet[Client]" = WeakSet()
 
 def _after_fork() -> None:
     for client in _clients:
-        client.start_afresh()
+        client.become_another()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

@@ -58,9 +58,13 @@ class Core:
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self.settings = Settings.read(flags)
-        self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self.rename()
         self.watches: set[tuple[str, str]] = set()
         self._open = True
+
+    def rename(self) -> None:
+        """Take a new name: what was forked is another client to the gateway."""
+        self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
 
     @property
     def where(self) -> str:

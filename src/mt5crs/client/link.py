@@ -10,6 +10,8 @@ from mt5crs.wire.session import Session
 
 RECONNECT_MS = (50, 1000)
 """First and longest pause between attempts to reconnect."""
+MESSAGE_LIMIT = 64 * 1024 * 1024
+"""Bytes of a message from a gateway; a longer one ends the connection."""
 HEARTBEAT_MS = (1000, 3000)
 """How often the transport asks for a sign of life, and how long it waits for one."""
 
@@ -48,6 +50,7 @@ def connect(
 
 def _configure(socket: "zmq.Socket[bytes]", settings: Settings) -> None:
     socket.linger = 0
+    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
     # Never queue for a peer that is not there: what waited would be executed when it comes back.
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS[0])

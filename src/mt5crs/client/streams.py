@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
-from mt5crs.client.link import connect, fill
+from mt5crs.client.link import connect
 from mt5crs.errors import ConnectionTimeout, ProtocolError
 from mt5crs.model import TICKS
 from mt5crs.settings import Settings
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 POLL_MS = 100
 """How long a socket waits before the time and the process's signals get their turn."""
+
+
+BURST = 64
+"""Messages that are taken before other tasks get their turn."""
 
 
 class TickBatch(NamedTuple):
@@ -60,26 +64,25 @@ class TickFeed:
         self._seen[topic] = batch.epoch, batch.sequence
         if before is None or (batch.epoch, batch.sequence - 1) == before:
             return None
-        return batch.sequence - before[1] - 1 if batch.epoch == before[0] else 0
+        return max(0, batch.sequence - before[1] - 1) if batch.epoch == before[0] else 0
 
 
 def _receive(socket: "zmq.Socket[bytes]", feed: TickFeed) -> list[TickBatch | Gap]:
     """Receive the message that has come; return its events, none for a beat."""
-    topic = socket.recv()
-    message = on_stream(socket.recv())
+    topic, *frames = socket.recv_multipart()
+    if not frames:
+        raise ProtocolError(f"a message on topic {topic!r} without content")
+    message = on_stream(frames[0])
     if not isinstance(message, Batch):
         return []
     symbol = topics.tick_symbol(topic)
-    if symbol is None or message.rows < 1:
-        raise ProtocolError(f"a batch of {message.rows} rows on topic {topic!r}")
+    rows = len(frames[1]) if len(frames) == 2 else -1
+    if symbol is None or rows <= 0 or rows != message.rows * TICKS.itemsize:
+        raise ProtocolError(f"a batch on topic {topic!r} that is not what it says")
     import numpy
 
-    ticks = numpy.empty(message.rows, TICKS.dtype)
-    if fill(socket, ticks.view(numpy.uint8).data) != ticks.nbytes:
-        raise ProtocolError(f"a batch on {topic!r} is not of the size that it says")
-    ticks.flags.writeable = False
+    batch = TickBatch(symbol, numpy.frombuffer(frames[1], TICKS.dtype))
     missed = feed.gap(topic, message)
-    batch = TickBatch(symbol, ticks)
     return [batch] if missed is None else [Gap(symbol, missed), batch]
 
 
@@ -151,13 +154,17 @@ async def follow_ticks_async(
         try:
             while (patience := _patience(settings, heard, until)) > 0:
                 readable.clear()
-                while (
-                    int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
-                ):  # the descriptor tells of the first only
+                # The descriptor tells of the first message only: take what there is, in turns with others.
+                for _ in range(BURST):
+                    if not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                        break
                     events = _receive(socket, feed)
                     heard = time.monotonic()
                     for event in events:
                         yield event
+                else:
+                    await asyncio.sleep(0)
+                    continue
                 # Not `wait_for`, which before Python 3.12 could swallow a cancellation.
                 alarm = loop.call_later(patience, readable.set)
                 try:

@@ -20,6 +20,7 @@ from mt5crs.errors import (
     Expired,
     GatewayFault,
     ProtocolError,
+    Refused,
     StaleEpoch,
     TooLarge,
     UnknownOperation,
@@ -59,6 +60,8 @@ PEERS = 4096
 IDLE = 3600.0
 """Seconds after which a silent connection is forgotten; its client greets again when it comes back."""
 NAME_LENGTH = 128
+KEYS = 4096
+"""Idempotency keys that are remembered, with their outcome, while the process lives."""
 WATCHES_PER_HELLO = 1024
 
 NOTHING: Frames = []
@@ -67,9 +70,10 @@ NOTHING: Frames = []
 class _Peer:
     """A connection that was greeted."""
 
-    __slots__ = ("holder", "seen")
+    __slots__ = ("holder", "principal", "seen")
 
-    def __init__(self, holder: str, seen: float) -> None:
+    def __init__(self, principal: Principal, holder: str, seen: float) -> None:
+        self.principal = principal
         self.holder = holder
         self.seen = seen
 
@@ -95,6 +99,7 @@ class Dispatch:
         self.counters: defaultdict[str, int] = defaultdict(int)  # a Counter takes three times as long
         self._peers: dict[bytes, _Peer] = {}  # in the order of their greetings
         self._watches = Watches()
+        self._outcomes: dict[tuple[str, str], tuple[Any, Result]] = {}  # of trades, by principal and key
 
     # ---- frames ----
 
@@ -144,7 +149,8 @@ class Dispatch:
             self._end(gone.holder)
 
     def sweep(self, now: float) -> None:
-        """Forget connections that have been silent for long."""
+        """Forget connections that have been silent for long, and arrays that nobody takes in."""
+        self.transfers.sweep()
         for peer in [peer for peer, known in self._peers.items() if now - known.seen > IDLE]:
             self.forget(peer)
 
@@ -187,10 +193,13 @@ class Dispatch:
         if len(message.client) > NAME_LENGTH or len(message.software) > NAME_LENGTH:
             raise BadArguments(f"a client's name of more than {NAME_LENGTH} characters")
         holder = f"{principal.name}/{message.client}"
+        known = self._peers.get(peer)
+        if known is not None and known.holder != holder:
+            self.forget(peer)
         if peer not in self._peers and len(self._peers) >= PEERS:
             self.forget(next(iter(self._peers)))
-        self._peers[peer] = _Peer(holder, now)
-        for kind, symbol in message.watches[:WATCHES_PER_HELLO]:
+        self._peers[peer] = _Peer(principal, holder, now)
+        for kind, symbol in sorted(set(message.watches))[:WATCHES_PER_HELLO]:
             self._watch_again(holder, kind, symbol)
         self.counters["welcome"] += 1
         welcome = Welcome(
@@ -218,7 +227,8 @@ class Dispatch:
         holder = principal.name
         if ask.epoch:
             known = self._peers.get(peer)
-            if ask.epoch != self.epoch or known is None:
+            # A routing id can change hands: what was greeted by one key is nothing to another.
+            if ask.epoch != self.epoch or known is None or known.principal is not principal:
                 raise StaleEpoch("this gateway process has not been greeted on this connection")
             known.seen = now
             holder = known.holder
@@ -239,7 +249,9 @@ class Dispatch:
         except (TypeError, SystemError) as error:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
         special = self._SPECIAL.get(op.name)
-        result = self._terminal.call(op, wire) if special is None else special(self, op, wire, holder)
+        result = (
+            self._terminal.call(op, wire) if special is None else special(self, op, wire, holder, ask.key)
+        )
         self.counters[op.kind] += 1
         value, (code, text) = result
         if op.array is None or value is None:
@@ -297,15 +309,15 @@ class Dispatch:
 
     # ---- operations ----
 
-    def _book(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+    def _book(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
         if not self._watches.holds(holder, ("book", wire[0])):
             return Result(op.failure, CALL_FAILED)
         return self._terminal.call(op, wire)
 
-    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
         return self._end(holder)
 
-    def _watch(self, op: Operation[..., Any], wire: Any, holder: str) -> Result:
+    def _watch(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
         kind = "symbol" if op.name == "symbol_select" else "book"
         watch = (kind, wire[0])
         if op.name == "market_book_add" or (kind == "symbol" and wire[1]):
@@ -318,6 +330,27 @@ class Dispatch:
             return Result(True, SUCCESS)  # others still watch it
         return self._terminal.call(op, wire)
 
+    def _trade(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
+        """Carry a trade out, once for each key: a frame that comes twice gets the first outcome again."""
+        if not key:
+            return self._terminal.call(op, wire)
+        name = (holder, key)
+        known = self._outcomes.get(name)
+        if known is None:
+            result = self._terminal.call(op, wire)
+            self._outcomes[name] = wire, result
+            if len(self._outcomes) > KEYS:
+                del self._outcomes[next(iter(self._outcomes))]
+            return result
+        before, result = known
+        if before != wire:
+            raise Refused(
+                f"{op.name}: the key {key[:64]!r} belongs to another request",
+                hint="use each key for one request",
+            )
+        self.counters["repeated-key"] += 1
+        return result
+
     def _end(self, holder: str) -> Result:
         """End a client's session: what only it watched is let go, the terminal goes on."""
         for kind, symbol in list(self._watches.end(holder)):
@@ -326,10 +359,11 @@ class Dispatch:
         return Result(True, SUCCESS)
 
     # What the gateway has a part in; everything else goes to the terminal as it is.
-    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str], Result]]] = {
+    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str, str], Result]]] = {
         "symbol_select": _watch,
         "market_book_add": _watch,
         "market_book_release": _watch,
         "market_book_get": _book,
         "shutdown": _shutdown,
+        "order_send": _trade,
     }

@@ -23,7 +23,7 @@ import zmq
 from mt5crs.errors import SettingError
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.dispatch import Dispatch
-from mt5crs.gateway.streams import SUBSCRIBE, Streams
+from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
 from mt5crs.gateway.zap import DOMAIN, ENDPOINT, answer
 from mt5crs.security.keys import GatewayKeys
@@ -52,6 +52,10 @@ COPY_BELOW = 64 * 1024
 """Rows of fewer bytes are copied into the transport, larger ones are referred to."""
 HOUSEKEEPING = 1.0
 """Longest pause between two turns of everything else, in seconds."""
+TOPIC_LIMIT = 1024
+"""Bytes of a subscription, and of a message of the handshake; a longer one ends its connection."""
+SWEEP = 15.0
+"""Seconds between two looks for connections and arrays that nobody cares for any more."""
 FLUSH = 1.0
 """Seconds that a stopping gateway gives its last answers."""
 
@@ -109,8 +113,7 @@ class Server:
         # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
         self._send_frame = super(zmq.Socket, self._router).send
         self._xpub = self._socket(opening, zmq.XPUB)
-        self._xpub.setsockopt(zmq.XPUB_MANUAL, 1)
-        self._xpub.setsockopt(zmq.MAXMSGSIZE, HARD_LIMIT)
+        self._xpub.setsockopt(zmq.MAXMSGSIZE, TOPIC_LIMIT)
         self.port = self._bind(self._router, self._config.port)
         self.stream_port = self._bind(self._xpub, self._config.stream_port)
         self._waker, self._woken = stdlib_socket.socketpair()
@@ -171,9 +174,7 @@ class Server:
     def _take_turn(self, poller: zmq.Poller) -> None:
         now = _now()
         if now >= self._due:
-            self._due = now + min(self._terminal.advance(), HOUSEKEEPING)
-            self._publish(now)
-            self._sweep(now)
+            self._housekeep(now)
         busy = bool(self._dispatch.transfers)
         if busy:
             for peer, frames in self._dispatch.transfers.chunks(CHUNKS):
@@ -248,21 +249,22 @@ class Server:
         self._due = 0.0  # what is due may change
         try:
             for _ in range(BURST):
-                wish = self._streams.subscription(self._xpub.recv(zmq.NOBLOCK))
-                if wish is None:
-                    self._dispatch.counters["refused-subscriptions"] += 1
-                else:
-                    verb = zmq.SUBSCRIBE if wish[0] == SUBSCRIBE else zmq.UNSUBSCRIBE
-                    self._xpub.setsockopt(verb, wish[1])
+                if not self._streams.subscription(self._xpub.recv(_NOBLOCK)):
+                    self._dispatch.counters["idle-subscriptions"] += 1
         except zmq.Again:
             return
 
-    def _publish(self, now: float) -> None:
-        for frames in self._streams.news(now):
-            self._xpub.send_multipart(frames, zmq.NOBLOCK)
-
-    def _sweep(self, now: float) -> None:
-        if now - self._swept > 60.0:
+    def _housekeep(self, now: float) -> None:
+        """Let time pass at the terminal, publish what is new, forget what is stale."""
+        self._due = now + HOUSEKEEPING
+        try:
+            self._due = now + min(self._terminal.advance(), HOUSEKEEPING)
+            for frames in self._streams.news(now):
+                self._xpub.send_multipart(frames, _NOBLOCK)
+        except Exception:  # requests are answered also while the terminal's ticks cannot be had
+            log.exception("the terminal failed while time passed")
+            self._dispatch.counters["terminal-fault"] += 1
+        if now - self._swept > SWEEP:
             self._swept = now
             self._dispatch.sweep(now)
 

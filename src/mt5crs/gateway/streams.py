@@ -15,7 +15,7 @@ from mt5crs.wire.messages import Batch, Beat
 
 BEAT_EVERY = 1.0
 """Seconds between two beats."""
-SUBSCRIBE, UNSUBSCRIBE = 1, 0
+SUBSCRIBE, UNSUBSCRIBE = b"\1", b"\0"
 
 
 class Streams:
@@ -31,31 +31,32 @@ class Streams:
         self._terminal = terminal
         self._epoch = epoch
         self._state = state
-        self._subscribers: Counter[bytes] = Counter()
+        self._topics: set[bytes] = set()  # that somebody subscribes to
         self._sequences: Counter[bytes] = Counter()
         self._next_beat = 0.0
 
-    def subscription(self, frame: bytes) -> tuple[int, bytes] | None:
-        """Take a subscription frame; return what the socket is to apply, None for what is not admitted."""
-        if not frame or frame[0] not in (SUBSCRIBE, UNSUBSCRIBE):
-            return None
-        wish, topic = frame[0], frame[1:]
-        symbol = topics.tick_symbol(topic)
-        if wish == UNSUBSCRIBE:
-            if self._subscribers[topic]:
-                self._leave(topic, symbol)
-            return wish, topic
-        if topic != topics.BEAT and (symbol is None or not self._terminal.follow(symbol)):
-            return None
-        self._subscribers[topic] += 1
-        return wish, topic
+    def subscription(self, frame: bytes) -> bool:
+        """Take the socket's news of a topic's first subscriber, or of its last one's leaving.
 
-    def _leave(self, topic: bytes, symbol: str | None) -> None:
-        self._subscribers[topic] -= 1
-        if not self._subscribers[topic]:
-            del self._subscribers[topic]
+        The socket itself keeps who subscribed, connection by connection: what a peer says of others'
+        subscriptions changes nothing.
+
+        Returns:
+            Whether it is about a topic that exists.
+        """
+        wish, topic = frame[:1], frame[1:]
+        symbol = topics.tick_symbol(topic)
+        if wish == UNSUBSCRIBE and topic in self._topics:
+            self._topics.discard(topic)
             if symbol is not None:
                 self._terminal.unfollow(symbol)
+            return True
+        if wish != SUBSCRIBE:
+            return False
+        if topic != topics.BEAT and (symbol is None or not self._terminal.follow(symbol)):
+            return False
+        self._topics.add(topic)
+        return True
 
     def news(self, now: float) -> Iterator[Frames]:
         """Yield the messages that are due."""
@@ -63,7 +64,7 @@ class Streams:
             topic = topics.tick(symbol)
             batch = Batch(self._number(topic), self._epoch, len(ticks))
             yield [topic, encode(batch), ticks.view("u1").data]
-        if self._subscribers[topics.BEAT] and now >= self._next_beat:
+        if topics.BEAT in self._topics and now >= self._next_beat:
             self._next_beat = now + BEAT_EVERY
             beat = Beat(self._number(topics.BEAT), self._epoch, int(now * 1000), self._state())
             yield [topics.BEAT, encode(beat)]

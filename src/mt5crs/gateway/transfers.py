@@ -13,6 +13,8 @@ Frames = list[Any]
 
 PER_PEER = 4
 """Arrays of more than one chunk on their way to one connection at a time."""
+HELD_LIMIT = 1 << 30
+"""Bytes of arrays on their way to all connections together."""
 SMALL_PER_PEER = MANY_LIMIT
 """Arrays of one chunk: as many as can be asked for in one frame."""
 
@@ -20,7 +22,7 @@ SMALL_PER_PEER = MANY_LIMIT
 class Transfer:
     """One array on its way: the rows that were not sent yet."""
 
-    __slots__ = ("credit", "id", "itemsize", "offset", "peer", "rows", "step")
+    __slots__ = ("credit", "id", "itemsize", "offset", "peer", "rows", "stalled", "step")
 
     def __init__(self, peer: bytes, id_: int, rows: memoryview, itemsize: int, credit: int) -> None:
         self.peer = peer
@@ -29,10 +31,12 @@ class Transfer:
         self.itemsize = itemsize
         self.credit = credit
         self.offset = 0
+        self.stalled = False
         self.step = CHUNK // itemsize * itemsize
 
     def take(self) -> memoryview:
         """Return the next chunk's bytes."""
+        self.stalled = False
         chunk = self.rows[self.offset : self.offset + self.step]
         self.offset += len(chunk)
         self.credit -= 1
@@ -75,6 +79,8 @@ class Transfers:
         kind, limit = (transfer.peer, transfer.is_small), SMALL_PER_PEER if transfer.is_small else PER_PEER
         if self._held[kind] >= limit:
             raise Busy(f"{limit} arrays are on their way to this connection already")
+        if sum(len(each.rows) for each in self._by_key.values()) + len(transfer.rows) > HELD_LIMIT:
+            raise Busy(f"{HELD_LIMIT} bytes of arrays are on their way already")
         self._by_key[transfer.peer, transfer.id] = transfer
         self._held[kind] += 1
         if transfer.credit > 0:
@@ -104,6 +110,13 @@ class Transfers:
         self._held[kind] -= 1
         if not self._held[kind]:  # connections come and go
             del self._held[kind]
+
+    def sweep(self) -> None:
+        """Drop the arrays of which nothing was taken in since the last sweep."""
+        for transfer in list(self._by_key.values()):
+            if transfer.stalled:
+                self.drop(transfer.peer, transfer.id)
+            transfer.stalled = True
 
     def drop_peer(self, peer: bytes) -> None:
         """Forget all arrays of a connection."""

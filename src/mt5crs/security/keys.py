@@ -9,7 +9,7 @@ when others can read it.
 import os
 import stat
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import zmq
@@ -26,9 +26,13 @@ class KeyFileError(SettingError):
     code = "key-file"
 
 
+Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]
+"""A CURVE key as text: 40 characters of Z85."""
+
+
 class _GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    public: str
-    secret: str
+    public: Key
+    secret: Key
 
     def __repr__(self) -> str:
         return f"<gateway key {self.public}>"
@@ -37,15 +41,15 @@ class _GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: Role
-    public: str
+    public: Key
 
 
 class _ClientFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     role: Role
-    public: str
-    secret: str
-    gateway: str
+    public: Key
+    secret: Key
+    gateway: Key
 
     def __repr__(self) -> str:
         return f"<client key {self.name} {self.public}>"
@@ -94,8 +98,12 @@ class GatewayKeys:
             KeyFileError: A file is missing, damaged or readable by others.
         """
         own = _read_private(folder / "gateway.json", _GatewayFile)
-        entries = [_decode(path, path.read_bytes(), _ClientEntry) for path in sorted(_client_paths(folder))]
-        clients = {entry.public.encode(): Principal(entry.name, entry.role) for entry in entries}
+        clients: dict[bytes, Principal] = {}
+        for path in sorted((folder / "clients").glob("*.json")):
+            entry = _read_entry(path)
+            if entry.public.encode() in clients:
+                raise KeyFileError(f"{path} has the key of another client", hint="remove one of the two")
+            clients[entry.public.encode()] = Principal(entry.name, entry.role)
         return cls(own.public.encode(), own.secret.encode(), clients)
 
 
@@ -106,7 +114,8 @@ def create_gateway(folder: Path) -> Path:
         KeyFileError: There is one already.
     """
     public, secret = zmq.curve_keypair()
-    (folder / "clients").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for private in (folder, folder / "clients"):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "gateway.json"
     _write_new(path, _GatewayFile(public.decode(), secret.decode()))
     return path
@@ -137,8 +146,15 @@ def create_client(folder: Path, name: str, role: Role, target: Path) -> Path:
     return target
 
 
-def _client_paths(folder: Path) -> list[Path]:
-    return list((folder / "clients").glob("*.json"))
+def _read_entry(path: Path) -> _ClientEntry:
+    """Read a client's entry; its name is the file's, so that no two keys can share a name and a role."""
+    try:
+        entry = _decode(path, path.read_bytes(), _ClientEntry)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    if entry.name != path.stem:
+        raise KeyFileError(f"{path} is the entry of {entry.name!r}", hint="an entry has its client's name")
+    return entry
 
 
 def _write_new(path: Path, content: msgspec.Struct) -> None:

@@ -5,13 +5,24 @@ stands for any text wherever it is, `?` is an ordinary character, case matters, 
 a whole name. `!` excludes, and an exclusion wins wherever it stands; exclusions alone select nothing.
 """
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 
 
-def _pattern(mask: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in mask.split("*")), re.DOTALL)
+def _matches(parts: list[str], name: str) -> bool:
+    """Say whether a name is these parts with any text between them; in one pass, whatever the mask."""
+    first, last = parts[0], parts[-1]
+    if len(parts) == 1:
+        return name == first
+    if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
+        return False
+    place, end = len(first), len(name) - len(last)
+    for part in parts[1:-1]:
+        found = name.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
 
 
 @lru_cache(maxsize=64)
@@ -24,12 +35,12 @@ def group_filter(group: str) -> Callable[[str], bool]:
     masks = [mask.strip() for mask in group.split(",")]
     if not any(masks):
         return lambda _name: True
-    wanted = [_pattern(mask) for mask in masks if mask and not mask.startswith("!")]
-    unwanted = [_pattern(mask[1:].strip()) for mask in masks if mask.startswith("!")]
+    wanted = [mask.split("*") for mask in masks if mask and not mask.startswith("!")]
+    unwanted = [mask[1:].strip().split("*") for mask in masks if mask.startswith("!")]
 
     def selects(name: str) -> bool:
-        if any(pattern.fullmatch(name) for pattern in unwanted):
+        if any(_matches(parts, name) for parts in unwanted):
             return False
-        return any(pattern.fullmatch(name) for pattern in wanted)
+        return any(_matches(parts, name) for parts in wanted)
 
     return selects

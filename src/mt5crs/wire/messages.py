@@ -17,7 +17,7 @@ REQUEST_LIMIT = 64 * 1024
 """Bytes in one message to the gateway; what is larger is answered with `too-large`."""
 HARD_LIMIT = 1024 * 1024
 """Bytes at which a gateway's socket drops the connection without reading further."""
-REPLY_LIMIT = 16 * 1024 * 1024
+REPLY_LIMIT = 4 * 1024 * 1024
 """Bytes of an array that a peer without credit (a REQ socket) is given, in one message."""
 CHUNK = 512 * 1024
 """Bytes of an array in one message."""

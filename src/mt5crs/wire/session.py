@@ -21,12 +21,14 @@ from typing import Any, ClassVar
 from mt5crs.errors import (
     BadArguments,
     BridgeError,
+    Certainty,
     ConnectionTimeout,
     OutcomeUnknown,
     ProtocolError,
     StaleEpoch,
     TooLarge,
     Unreachable,
+    VersionMismatch,
     from_wire,
 )
 from mt5crs.last_error import SUCCESS
@@ -228,15 +230,20 @@ class Session:
         return self._HANDLERS[type(message)](self, message, now)
 
     def _on_reply(self, message: Reply) -> Done | None:
-        pending = self._pending.pop(message.id, None)
-        if pending is None or pending.op is None:
+        pending = self._pending.get(message.id)
+        if pending is None:
             return None
+        if pending.op is None:
+            raise ProtocolError("a result, where none was asked for")
         value, revive = message.value, pending.op.reviver
         if revive is not None and value is not None:
             try:
+                if type(value) is not list:
+                    raise TypeError(f"{type(value).__name__}, where fields were due")
                 value = revive(value)
-            except (TypeError, IndexError) as error:
+            except (TypeError, ValueError, LookupError) as error:
                 raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
+        del self._pending[message.id]  # not before its answer has proved to be one
         return Done(message.id, value, (message.code, message.text))
 
     def _on_many(self, many: Many, now: float) -> None:
@@ -256,6 +263,8 @@ class Session:
     def _on_welcome(self, message: Welcome, now: float) -> Event | None:
         # The gateway read its clock at some time before now: its clock is at least this far ahead of ours.
         # A deadline may so be early by the way here, and is never late.
+        if message.protocol not in SPEAKS:
+            raise VersionMismatch(f"{self._where} wants to speak protocol {message.protocol}")
         self._offset = message.clock / 1000 - now
         self.welcome = message
         self._epoch = message.epoch
@@ -282,12 +291,15 @@ class Session:
     def _announce(self, message: Head) -> Done | None:
         """Make room for an array; one of no rows is there already."""
         pending = self._pending.get(message.id)
-        array = ARRAYS.get(message.array)
-        if array is None or message.rows < 0:
-            raise ProtocolError(f"an array of unknown kind {message.array!r}")
         if pending is None:
             return None
-        pending.result = Incoming(array, message.rows, (message.code, message.text))
+        array = ARRAYS.get(message.array)
+        if array is None or pending.op is None or pending.op.array is not array or message.rows < 0:
+            raise ProtocolError(f"{message.rows} rows of {message.array!r}, where they were not due")
+        try:
+            pending.result = Incoming(array, message.rows, (message.code, message.text))
+        except (MemoryError, ValueError) as error:
+            raise ProtocolError(f"{message.rows} rows do not fit into memory") from error
         pending.filled = 0
         return None if message.rows else self._finish(pending, pending.result)
 
@@ -334,12 +346,14 @@ class Session:
             self._start_over(pending, now)
             return None
         del self._pending[message.id]
-        if isinstance(failure, OutcomeUnknown):
-            failure.key = pending.key
+        if pending.op is not None and pending.op.is_trade and failure.certainty is not Certainty.REFUSED:
+            failure = OutcomeUnknown(f"{pending.op.name}: {failure.message}", key=pending.key)
         return Done(message.id, None, SUCCESS, failure)
 
     def _start_over(self, refused: Pending, now: float) -> None:
         """Greet a gateway that does not know us; what it refused is safe to ask again."""
+        if not refused.sent:  # said twice: it waits for the greeting already
+            return
         if self.welcome is not None:
             self.welcome = None
             self._greeted_at = -1.0
@@ -350,8 +364,11 @@ class Session:
     def _on_pong(self, message: Pong, now: float) -> Event | None:
         if self.welcome is not None and message.epoch == self.welcome.epoch:
             self._offset = max(self._offset, message.clock / 1000 - now)
-        pending = self._pending.pop(message.id, None)
+        pending = self._pending.get(message.id)
         if pending is not None:
+            if pending.op is not None:
+                raise ProtocolError(f"{pending.op.name}: a pong, where a result was due")
+            del self._pending[message.id]
             return Done(message.id, message, SUCCESS)
         if message.id == self._probe:
             self._probe = 0
