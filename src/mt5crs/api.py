@@ -54,14 +54,15 @@ class Terminal:
     @operation(Kind.SESSION, INITIALIZE, failure=False, misuse=False)
     def initialize(
         self,
-        path: str = ...,
         /,
+        path: str = ...,
         *,
         login: int = ...,
         password: str = ...,
         server: str = ...,
         timeout: int = ...,
         portable: bool = ...,
+        **others: Any,
     ) -> bool:
         """Establish the session with the terminal.
 
@@ -72,6 +73,7 @@ class Terminal:
             server: Name of the trade server.
             timeout: Milliseconds that the terminal may take (default 60000).
             portable: Accepted for compatibility.
+            others: Ignored; in `mt5crs.MetaTrader5`, `host` and `port` say where the gateway is.
 
         Returns:
             True, or False with `last_error()` -6 for wrong credentials, -10003 without a terminal.
