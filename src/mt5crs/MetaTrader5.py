@@ -11,7 +11,7 @@ and a `last_error()` of -10003 (in `initialize`), -10004 or -10005.
 from typing import Literal
 
 from mt5crs.client.dropin import DropIn
-from mt5crs.constants import *  # noqa: F403 - the official module's namespace is flat
+from mt5crs.constants import *  # noqa: F403 - as flat as the official namespace
 from mt5crs.constants import (
     ORDER_TYPE_BUY,
     ORDER_TYPE_SELL,
@@ -24,15 +24,35 @@ from mt5crs.constants import (
 )
 from mt5crs.model import (
     AccountInfo as AccountInfo,
+)
+from mt5crs.model import (
     BookInfo as BookInfo,
+)
+from mt5crs.model import (
     OrderCheckResult as OrderCheckResult,
+)
+from mt5crs.model import (
     OrderSendResult as OrderSendResult,
+)
+from mt5crs.model import (
     SymbolInfo as SymbolInfo,
+)
+from mt5crs.model import (
     TerminalInfo as TerminalInfo,
+)
+from mt5crs.model import (
     Tick as Tick,
+)
+from mt5crs.model import (
     TradeDeal as TradeDeal,
+)
+from mt5crs.model import (
     TradeOrder as TradeOrder,
+)
+from mt5crs.model import (
     TradePosition as TradePosition,
+)
+from mt5crs.model import (
     TradeRequest as TradeRequest,
 )
 
@@ -80,7 +100,7 @@ TRIES = 10
 _MOVED = (TRADE_RETCODE_REQUOTE, TRADE_RETCODE_PRICE_OFF)
 
 
-def _RawOrder(  # noqa: N802 - the official names
+def _RawOrder(
     order_type: int,
     symbol: str,
     volume: float,
@@ -119,7 +139,7 @@ def _at_market(
     return result
 
 
-def Buy(  # noqa: N802
+def Buy(
     symbol: str,
     volume: float,
     price: float | None = None,
@@ -141,7 +161,7 @@ def Buy(  # noqa: N802
     return _at_market(ORDER_TYPE_BUY, symbol, volume, comment, ticket)
 
 
-def Sell(  # noqa: N802
+def Sell(
     symbol: str,
     volume: float,
     price: float | None = None,
@@ -158,7 +178,7 @@ def Sell(  # noqa: N802
 _OPPOSITE = {POSITION_TYPE_BUY: ORDER_TYPE_SELL, POSITION_TYPE_SELL: ORDER_TYPE_BUY}
 
 
-def Close(  # noqa: N802
+def Close(
     symbol: str, *, comment: str | None = None, ticket: int | None = None
 ) -> bool | Literal["Partially"] | None:
     """Close all positions of a symbol, or the one with a ticket.

@@ -9,7 +9,8 @@ from collections.abc import Generator
 import typer
 
 from mt5crs import __version__
-from mt5crs.cli import gateway, keys, market, ping, positions, run as run_command, trade
+from mt5crs.cli import gateway, keys, market, ping, positions, trade
+from mt5crs.cli import run as run_command
 from mt5crs.cli.demo import command as demo
 from mt5crs.cli.report import EXIT_CODES, Failure, report
 from mt5crs.errors import BridgeError
