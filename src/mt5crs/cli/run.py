@@ -61,10 +61,10 @@ def _path() -> str:
 
 def _become(command: list[str], environment: dict[str, str]) -> int:
     """Go on as the program, so that signals and the exit code are its own."""
-    if os.name != "posix":  # Windows can only start another process beside this one
-        return _wait(command, environment)
-    sys.stdout.flush()
-    os.execve(command[0], command, environment)  # noqa: S606 - the user's own program
+    if os.name == "posix":  # Windows can only start another process beside this one
+        sys.stdout.flush()
+        os.execve(command[0], command, environment)  # noqa: S606 - the user's own program
+    return _wait(command, environment)
 
 
 def _with_gateway(command: list[str], environment: dict[str, str]) -> int:
