@@ -7,7 +7,7 @@ A structure is a tuple with names, as the original's are: index and attribute ac
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,7 @@ class Record(tuple[Any, ...]):
     def __init_subclass__(cls) -> None:
         """Name the fields of a structure: its annotations, in order."""
         names = tuple(cls.__annotations__)
+        cls.__module__ = "builtins"  # where the original's types say they are, so that pickle finds none
         setattr(cls, "__match_args__", names)  # noqa: B010 - mypy takes the name for a constant
         cls.n_fields = cls.n_sequence_fields = len(names)
         for position, name in enumerate(names):
@@ -55,8 +56,8 @@ class Record(tuple[Any, ...]):
     of: ClassVar[Callable[[Iterable[Any]], Any]]
     """The constructor as a function, which costs a third of calling the class."""
 
-    def __new__(cls, values: Iterable[Any]) -> "Self":
-        """Make a structure of exactly `n_fields` values."""
+    def __new__(cls, values: Iterable[Any], _unnamed: dict[str, Any] | None = None, /) -> "Self":
+        """Make a structure of exactly `n_fields` values; there are no further ones for a dict to name."""
         record: Self = cls.of(values)
         return record
 
@@ -64,13 +65,10 @@ class Record(tuple[Any, ...]):
         fields = ", ".join(f"{name}={value!r}" for name, value in self._items())
         return f"{type(self).__name__}({fields})"
 
-    def __reduce__(self) -> NoReturn:
-        # The original's types cannot be found by name, so its values refuse to be pickled; code that
-        # relies on `_asdict()` for transport keeps working, code that would break there breaks here.
-        from pickle import PicklingError
-
-        name = type(self).__name__
-        raise PicklingError(f"Can't pickle {name}: send {name}._asdict() instead")
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As CPython's structure sequences: enough for `copy`; pickle looks the type up by name and, as with
+        # the original's, does not find it.
+        return type(self), (tuple(self), {})
 
     def _items(self) -> Iterator[tuple[str, Any]]:
         return zip(self.__match_args__, self, strict=True)
