@@ -13,6 +13,7 @@ time of this process, an aware one is converted, and both become whole epoch sec
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from math import ldexp
 from operator import index
 from typing import Any, ClassVar, Protocol, cast
 
@@ -90,12 +91,8 @@ def integer(value: Any) -> int:
 
 
 def real(value: Any) -> float:
-    """A C double, as `PyArg_ParseTuple` takes it."""
-    return float(value) if not isinstance(value, str) else _not_a_number(value)
-
-
-def _not_a_number(value: str) -> float:
-    raise TypeError(f"must be real number, not {type(value).__name__}")
+    """A C double, as `PyArg_ParseTuple` takes it: unlike `float`, no text and no bytes."""
+    return ldexp(value, 0)
 
 
 def truth(value: Any) -> bool:
