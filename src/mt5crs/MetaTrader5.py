@@ -8,9 +8,9 @@ and a `last_error()` of -10003 (in `initialize`), -10004 or -10005.
 `mt5crs run SCRIPT.py` makes this module the one that `import MetaTrader5` finds.
 """
 
-from typing import Literal
+from typing import Literal as _Literal
 
-from mt5crs.client.dropin import DropIn
+from mt5crs.client.dropin import DropIn as _DropIn
 from mt5crs.constants import *  # noqa: F403 - as flat as the official namespace
 from mt5crs.constants import (
     ORDER_TYPE_BUY,
@@ -59,8 +59,8 @@ from mt5crs.model import (
 __version__ = "5.0.6231"
 __author__ = "MetaQuotes Ltd."
 
-_terminal = DropIn()
-
+_terminal = _DropIn()
+del globals()["Final"]  # came with the constants; the official namespace has no such name
 
 initialize = _terminal.initialize
 login = _terminal.login
@@ -95,7 +95,7 @@ market_book_add = _terminal.market_book_add
 market_book_release = _terminal.market_book_release
 market_book_get = _terminal.market_book_get
 
-TRIES = 10
+_TRIES = 10
 """How often a helper asks again when the price has moved."""
 _MOVED = (TRADE_RETCODE_REQUOTE, TRADE_RETCODE_PRICE_OFF)
 
@@ -128,7 +128,7 @@ def _at_market(
 ) -> OrderSendResult | None:
     """Trade at the current price, again while it moves away."""
     result: OrderSendResult | None = None
-    for _ in range(TRIES):
+    for _ in range(_TRIES):
         tick = symbol_info_tick(symbol)
         if tick is None:
             return None
@@ -180,7 +180,7 @@ _OPPOSITE = {POSITION_TYPE_BUY: ORDER_TYPE_SELL, POSITION_TYPE_SELL: ORDER_TYPE_
 
 def Close(
     symbol: str, *, comment: str | None = None, ticket: int | None = None
-) -> bool | Literal["Partially"] | None:
+) -> bool | _Literal["Partially"] | None:
     """Close all positions of a symbol, or the one with a ticket.
 
     Returns:

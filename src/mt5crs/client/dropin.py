@@ -1,10 +1,12 @@
 """The official package's state: one connection and one last error for the whole process."""
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from mt5crs.api import Terminal
-from mt5crs.arguments import ArgumentError, Bound
+from mt5crs.arguments import NO_ARGUMENTS, ArgumentError, Bound
 from mt5crs.client.blocking import Client
 from mt5crs.client.core import last_error_of
 from mt5crs.constants import RES_E_INTERNAL_FAIL_INIT
@@ -12,8 +14,20 @@ from mt5crs.errors import BridgeError
 from mt5crs.last_error import NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.operation import Operation, P, R
 
+S = TypeVar("S")
 OWN_OPTIONS = ("host", "port")
 """What `initialize` takes besides the official options: where the gateway is."""
+
+
+def _bare(function: Callable[[S], R]) -> Callable[[S], R]:
+    """Refuse arguments in the official words."""
+
+    @wraps(function)
+    def method(self: S, /, *args: Any, **kwargs: Any) -> R:
+        NO_ARGUMENTS.bind(function.__name__, args, kwargs)
+        return function(self)
+
+    return method
 
 
 class DropIn(Terminal):
@@ -52,6 +66,7 @@ class DropIn(Terminal):
         self._error = client.last_error()
         return value
 
+    @_bare
     def last_error(self) -> LastError:
         """Return the error of the latest call of this process; no trip."""
         return self._error
