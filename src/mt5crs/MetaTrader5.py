@@ -10,18 +10,9 @@ and a `last_error()` of -10003 (in `initialize`), -10004 or -10005.
 
 from typing import Literal as _Literal
 
+from mt5crs import constants as _mt5
 from mt5crs.client.dropin import DropIn as _DropIn
 from mt5crs.constants import *  # noqa: F403 - as flat as the official namespace
-from mt5crs.constants import (
-    ORDER_TYPE_BUY,
-    ORDER_TYPE_SELL,
-    POSITION_TYPE_BUY,
-    POSITION_TYPE_SELL,
-    TRADE_ACTION_DEAL,
-    TRADE_RETCODE_DONE,
-    TRADE_RETCODE_PRICE_OFF,
-    TRADE_RETCODE_REQUOTE,
-)
 from mt5crs.model import (
     AccountInfo as AccountInfo,
 )
@@ -97,7 +88,7 @@ market_book_get = _terminal.market_book_get
 
 _TRIES = 10
 """How often a helper asks again when the price has moved."""
-_MOVED = (TRADE_RETCODE_REQUOTE, TRADE_RETCODE_PRICE_OFF)
+_MOVED = (_mt5.TRADE_RETCODE_REQUOTE, _mt5.TRADE_RETCODE_PRICE_OFF)
 
 
 def _RawOrder(
@@ -109,7 +100,7 @@ def _RawOrder(
     ticket: int | None = None,
 ) -> OrderSendResult | None:
     request = {
-        "action": TRADE_ACTION_DEAL,
+        "action": _mt5.TRADE_ACTION_DEAL,
         "symbol": symbol,
         "volume": volume,
         "type": order_type,
@@ -132,7 +123,7 @@ def _at_market(
         tick = symbol_info_tick(symbol)
         if tick is None:
             return None
-        price = tick.ask if order_type == ORDER_TYPE_BUY else tick.bid
+        price = tick.ask if order_type == _mt5.ORDER_TYPE_BUY else tick.bid
         result = _RawOrder(order_type, symbol, volume, price, comment, ticket)
         if result is None or result.retcode not in _MOVED:
             break
@@ -157,8 +148,8 @@ def Buy(
         ticket: The position that it closes.
     """
     if price is not None:
-        return _RawOrder(ORDER_TYPE_BUY, symbol, volume, price, comment, ticket)
-    return _at_market(ORDER_TYPE_BUY, symbol, volume, comment, ticket)
+        return _RawOrder(_mt5.ORDER_TYPE_BUY, symbol, volume, price, comment, ticket)
+    return _at_market(_mt5.ORDER_TYPE_BUY, symbol, volume, comment, ticket)
 
 
 def Sell(
@@ -171,11 +162,11 @@ def Sell(
 ) -> OrderSendResult | None:
     """Sell at a price, or at the current one in up to 10 tries; see `Buy`."""
     if price is not None:
-        return _RawOrder(ORDER_TYPE_SELL, symbol, volume, price, comment, ticket)
-    return _at_market(ORDER_TYPE_SELL, symbol, volume, comment, ticket)
+        return _RawOrder(_mt5.ORDER_TYPE_SELL, symbol, volume, price, comment, ticket)
+    return _at_market(_mt5.ORDER_TYPE_SELL, symbol, volume, comment, ticket)
 
 
-_OPPOSITE = {POSITION_TYPE_BUY: ORDER_TYPE_SELL, POSITION_TYPE_SELL: ORDER_TYPE_BUY}
+_OPPOSITE = {_mt5.POSITION_TYPE_BUY: _mt5.ORDER_TYPE_SELL, _mt5.POSITION_TYPE_SELL: _mt5.ORDER_TYPE_BUY}
 
 
 def Close(
@@ -196,7 +187,7 @@ def Close(
         result = _at_market(_OPPOSITE[position.type], symbol, position.volume, comment, position.ticket)
         if result is None:
             return None
-        closed += result.retcode == TRADE_RETCODE_DONE
+        closed += result.retcode == _mt5.TRADE_RETCODE_DONE
     if not closed:
         return False
     return True if closed == len(open_ones) else "Partially"
