@@ -8,6 +8,7 @@ and a `last_error()` of -10003 (in `initialize`), -10004 or -10005.
 `mt5crs run SCRIPT.py` makes this module the one that `import MetaTrader5` finds.
 """
 
+import sys as _sys
 from typing import Literal as _Literal
 
 from mt5crs import constants as _mt5
@@ -50,8 +51,10 @@ from mt5crs.model import (
 __version__ = "5.0.6231"
 __author__ = "MetaQuotes Ltd."
 
+_core = _sys.modules[__name__]
+"""The official package keeps its functions and types in a module of this name; programs import from it."""
+
 _terminal = _DropIn()
-del globals()["Final"]  # came with the constants; the official namespace has no such name
 
 initialize = _terminal.initialize
 login = _terminal.login

@@ -9,3 +9,4 @@ if TYPE_CHECKING:
     from mt5crs.MetaTrader5 import *  # noqa: F403 - what type checkers and editors see
 else:
     sys.modules[__name__] = mt5crs.MetaTrader5
+    sys.modules[f"{__name__}._core"] = mt5crs.MetaTrader5  # where programs look for types, before all
