@@ -1,15 +1,14 @@
 """Programs from the package index, written for the official package, run unchanged on the drop-in module.
 
-Each is installed from the index, never copied, into an environment that holds mt5crs as a user would install
-it and the distribution metadata that meets a requirement of MetaTrader5. Its driver, under
+Each is installed from the index, never copied, into an environment where mt5crs is installed as a user would
+do it and `mt5crs shim install` meets a requirement of MetaTrader5. Its driver, under
 `mt5crs run --simulated`, uses the public interface that the program documents and asserts what came of it.
-`programs.json` is the record: versions, and what each did.
+`docs/programs.json` is the record: versions, and what each did.
 """
 
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import venv
@@ -25,7 +24,7 @@ DRIVERS = HERE / "drivers"
 INSTALL_PATIENCE = 300.0
 RUN_PATIENCE = 60.0
 
-PROGRAMS: list[dict[str, Any]] = json.loads((HERE / "programs.json").read_text(encoding="utf-8"))
+PROGRAMS: list[dict[str, Any]] = json.loads((ROOT / "docs" / "programs.json").read_text(encoding="utf-8"))
 
 
 def _runs_here(program: dict[str, Any]) -> bool:
@@ -64,11 +63,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stdout
 
     install(f"{ROOT}[cli]")
-    where = _run([python, "-c", "import mt5crs.cli.run as run; print(run.SHIM)"], RUN_PATIENCE)
-    assert where.returncode == 0, where.stdout
-    shim = Path(where.stdout.strip())
-    [metadata] = shim.glob("MetaTrader5-*.dist-info")
-    shutil.copytree(metadata, shim.parent.parent / metadata.name)
+    done = _run([python, "-m", "mt5crs", "shim", "install"], RUN_PATIENCE)
+    assert done.returncode == 0, done.stdout
     install("-r", HERE / "requirements.txt")
     install("--no-deps", "-r", HERE / "requirements-alone.txt")
     return python
