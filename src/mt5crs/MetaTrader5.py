@@ -54,7 +54,9 @@ __author__ = "MetaQuotes Ltd."
 _core = _sys.modules[__name__]
 """The official package keeps its functions and types in a module of this name; programs import from it."""
 
-_terminal = _DropIn()
+_terminal: _DropIn = globals().get("_terminal") or _DropIn()
+"""Kept by a reload of the module, as the original's connection is."""
+
 
 initialize = _terminal.initialize
 login = _terminal.login

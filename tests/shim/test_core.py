@@ -1,6 +1,7 @@
 """What programs do with the official package besides calling its functions."""
 
 import copy
+import importlib
 import os
 import pickle
 import subprocess
@@ -8,9 +9,11 @@ import sys
 
 import pytest
 
+import mt5crs.MetaTrader5 as mt5  # noqa: N813 - its usual name
 from mt5crs.cli.run import SHIM
 from mt5crs.model import OrderSendResult, TradePosition, TradeRequest
 from tests.conftest import ROOT
+from tests.processes import Gateway
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,15 @@ def test_values_are_copied_but_not_pickled() -> None:
             assert repr(twin) == repr(record)
         with pytest.raises(pickle.PicklingError):
             pickle.dumps(record)
+
+
+def test_reload_keeps_the_connection(gateway: Gateway) -> None:
+    """In a notebook the module is loaded again; the connection and its functions are still there."""
+    try:
+        assert mt5.initialize(host="127.0.0.1", port=gateway.port)
+        before = mt5.account_info
+        again = importlib.reload(mt5)
+        assert again.account_info() == before()
+        assert again.account_info() is not None
+    finally:
+        mt5.shutdown()
