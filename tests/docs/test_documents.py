@@ -229,3 +229,14 @@ def test_the_picture_is_one_of_a_run_that_went_well() -> None:
     for sign in ("OK_FROM_MT5", "10009", "nothing is left running"):
         assert sign in picture
     assert "@font-face" not in picture
+
+
+def test_the_compatibility_page_is_what_the_tables_make() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/compatibility.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

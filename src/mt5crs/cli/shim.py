@@ -62,7 +62,7 @@ def register(parent: typer.Typer) -> None:
 def install(python: PythonOption = None) -> None:
     """Install the stand-in and its metadata, so that packages that require MetaTrader5 install, too."""
     target = _target(python)
-    record = []
+    record: list[Path] = []
     for name in NAMES:  # the metadata comes last: it says that all is there
         shutil.copytree(
             SHIM / name,

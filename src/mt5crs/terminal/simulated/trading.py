@@ -118,8 +118,8 @@ class Trading:
         steps = request.volume / symbol.volume_step
         if abs(steps - round(steps)) >= VOLUME_TOLERANCE:
             return request
-        values = request._asdict() | {"volume": round(round(steps) * symbol.volume_step, 8)}
-        return TradeRequest(values.values())
+        on_step = {**fields, "volume": round(round(steps) * symbol.volume_step, 8)}
+        return TradeRequest(on_step.get(name, default) for name, default in FIELD_DEFAULTS.items())
 
     def _totals_after(self, draft: Draft) -> tuple[float, ...]:
         totals = self._account.totals()
