@@ -11,11 +11,13 @@ the C code parses numbers raises `SystemError`. Only `datetime` objects need car
 time of this process, an aware one is converted, and both become whole epoch seconds.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import ldexp
 from operator import index
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from mt5crs.constants import RES_E_INVALID_PARAMS
 
@@ -45,22 +47,25 @@ class ArgumentError(Exception):
         self.error = (RES_E_INVALID_PARAMS, text)
 
 
-class Signature(Protocol):
-    """A call style."""
+# A protocol takes longer to make than everything else here: it is for type checkers.
+if TYPE_CHECKING:
 
-    def bind(self, name: str, args: Bound, kwargs: dict[str, Any]) -> Bound:
-        """Return the wire arguments of a call.
+    class Signature(Protocol):
+        """A call style."""
 
-        Raises:
-            ArgumentError: The official function would refuse them with error -2.
-            TypeError: The official function would raise it.
-            SystemError: As the official function does for a wrong scalar.
-        """
-        ...
+        def bind(self, name: str, args: Bound, kwargs: dict[str, Any]) -> Bound:
+            """Return the wire arguments of a call.
 
-    def unpack(self, wire: Bound) -> Call:
-        """Return the call that `bind` made these wire arguments of."""
-        ...
+            Raises:
+                ArgumentError: The official function would refuse them with error -2.
+                TypeError: The official function would raise it.
+                SystemError: As the official function does for a wrong scalar.
+            """
+            ...
+
+        def unpack(self, wire: Bound) -> Call:
+            """Return the call that `bind` made these wire arguments of."""
+            ...
 
 
 # ---- single values ----------------------------------------------------------------------------------

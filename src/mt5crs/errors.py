@@ -22,6 +22,8 @@
 A trade that the terminal answered with a retcode is not here: as in MetaTrader 5 that is a result.
 """
 
+from __future__ import annotations
+
 from enum import Enum
 from typing import ClassVar
 

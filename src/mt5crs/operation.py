@@ -1,14 +1,27 @@
 """What an operation is: a typed row of the API table that clients call and the gateway dispatches."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Coroutine
 from enum import Enum
 from functools import update_wrapper
 from types import GenericAlias, MethodType, NoneType, UnionType
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, get_args, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_args,
+    overload,
+)
 
 from msgspec import Struct
 
-from mt5crs.arguments import Bound, Positional, Signature
+from mt5crs.arguments import Bound, Positional
 from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
@@ -100,38 +113,39 @@ class Later(Generic[R]):
         return f"<{self.name} of a pipeline>"
 
 
-class Caller(Protocol):
-    """Whoever carries operations out and waits for them."""
+# Protocols take longer to make than the table they are for: they are for type checkers.
+if TYPE_CHECKING:
+    from mt5crs.arguments import Signature
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> R:
-        """Carry out one operation."""
-        ...
+    class Caller(Protocol):
+        """Whoever carries operations out and waits for them."""
 
+        def call(self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /) -> R:
+            """Carry out one operation."""
+            ...
 
-class AsyncCaller(Protocol):
-    """Whoever carries operations out while its caller awaits them."""
+    class AsyncCaller(Protocol):
+        """Whoever carries operations out while its caller awaits them."""
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Coroutine[Any, Any, R]:
-        """Carry out one operation."""
-        ...
+        def call(self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /) -> Coroutine[Any, Any, R]:
+            """Carry out one operation."""
+            ...
 
+    class AnswerCaller(Protocol):
+        """As `AsyncCaller`, with the error beside each value."""
 
-class AnswerCaller(Protocol):
-    """As `AsyncCaller`, with the error beside each value."""
+        def call(
+            self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /
+        ) -> Coroutine[Any, Any, Answer[R]]:
+            """Carry out one operation."""
+            ...
 
-    def call(
-        self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /
-    ) -> Coroutine[Any, Any, Answer[R]]:
-        """Carry out one operation."""
-        ...
+    class LaterCaller(Protocol):
+        """Whoever collects operations and carries them out together."""
 
-
-class LaterCaller(Protocol):
-    """Whoever collects operations and carries them out together."""
-
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Later[R]:
-        """Note one operation."""
-        ...
+        def call(self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /) -> Later[R]:
+            """Note one operation."""
+            ...
 
 
 class Operation(Generic[P, R]):
@@ -181,7 +195,7 @@ class Operation(Generic[P, R]):
         self.method = update_wrapper(method, declared)
 
     @overload
-    def __get__(self, instance: None, owner: type) -> "Operation[P, R]": ...
+    def __get__(self, instance: None, owner: type) -> Operation[P, R]: ...
     @overload
     def __get__(self, instance: LaterCaller, owner: type) -> Callable[P, Later[R]]: ...
     @overload

@@ -1,10 +1,11 @@
 """The blocking client."""
 
+from __future__ import annotations
+
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -22,6 +23,7 @@ from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -38,7 +40,7 @@ _now = time.monotonic
 class _Link:
     """A connection that one thread at a time uses, for one request at a time."""
 
-    def __init__(self, core: Core, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    def __init__(self, core: Core, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self.session = core.session()
         self.socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
         self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
@@ -125,7 +127,7 @@ class Client(Terminal):
 
     # ---- operations ----
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> R:
+    def call(self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /) -> R:
         """Carry out one operation of the table; its methods are the usual way to call it.
 
         Raises:
@@ -176,7 +178,7 @@ class Client(Terminal):
         welcome: Welcome = done.value
         return welcome
 
-    def ticks(self, *symbols: str, seconds: float | None = None) -> "Iterator[TickBatch | Gap]":
+    def ticks(self, *symbols: str, seconds: float | None = None) -> Iterator[TickBatch | Gap]:
         """Yield the ticks of some symbols as they come, in batches.
 
         Args:
@@ -193,7 +195,7 @@ class Client(Terminal):
             self._core.check_symbol(symbol, self.symbol_info_tick(symbol))
         return follow_ticks(self._core.settings, self.welcome().stream_port, symbols, seconds)
 
-    def pipeline(self) -> "Pipeline":
+    def pipeline(self) -> Pipeline:
         """Ask for several operations in one trip; their values are there when the block has ended.
 
         ```python
@@ -208,7 +210,7 @@ class Client(Terminal):
 
     # ---- connections ----
 
-    def _carry_out(self, asked: "list[Asked]") -> None:
+    def _carry_out(self, asked: list[Asked]) -> None:
         """Ask for all of them on one connection, and settle each."""
         link = self._take()
         awaited: dict[int, Asked] = {}
@@ -237,7 +239,7 @@ class Client(Terminal):
         last = asked[-1].later
         self._local.error = last.last_error
 
-    def _collect(self, link: _Link, awaited: "dict[int, Asked]") -> bool:
+    def _collect(self, link: _Link, awaited: dict[int, Asked]) -> bool:
         """Wait until all are settled; say whether the connection can be used again."""
         is_sound = True
         while awaited:
@@ -248,7 +250,7 @@ class Client(Terminal):
                     is_sound = is_sound and (done.failure is None or isinstance(done.failure, Refused))
         return is_sound
 
-    def _settle(self, asked: "Asked", done: Done) -> None:
+    def _settle(self, asked: Asked, done: Done) -> None:
         failure = done.failure
         asked.later.settle(done.value, done.error if failure is None else last_error_of(failure), failure)
         if asked.op.is_stateful and failure is None:
@@ -319,19 +321,19 @@ class Client(Terminal):
                 return
             self._drop(link)
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: "TracebackType | None",
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
 
-_clients: "WeakSet[Client]" = WeakSet()
+_clients: WeakSet[Client] = WeakSet()
 
 
 def _after_fork() -> None:

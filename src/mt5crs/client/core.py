@@ -1,5 +1,7 @@
 """What both clients have in common: settings, a name, the session's end, what is watched."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """One ZeroMQ connection to a gateway: what both drivers do with a socket."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import zmq
@@ -19,8 +21,8 @@ _RECV_INTO = hasattr(zmq.Socket, "recv_into")  # since pyzmq 26.4
 
 
 def connect(
-    context: "zmq.Context[zmq.Socket[bytes]]", kind: int, settings: Settings, port: int
-) -> "zmq.Socket[bytes]":
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, settings: Settings, port: int
+) -> zmq.Socket[bytes]:
     """Return a socket that is connecting to the gateway, and reconnects by itself.
 
     Args:
@@ -48,7 +50,7 @@ def connect(
     return socket
 
 
-def _configure(socket: "zmq.Socket[bytes]", settings: Settings) -> None:
+def _configure(socket: zmq.Socket[bytes], settings: Settings) -> None:
     socket.linger = 0
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
     # Never queue for a peer that is not there: what waited would be executed when it comes back.
@@ -67,7 +69,7 @@ def _configure(socket: "zmq.Socket[bytes]", settings: Settings) -> None:
         socket.curve_serverkey = keys.gateway
 
 
-def sender(socket: "zmq.Socket[bytes]") -> Callable[[bytes, int], object]:
+def sender(socket: zmq.Socket[bytes]) -> Callable[[bytes, int], object]:
     """Return what sends on a socket.
 
     It is without the wrapper for options of other kinds of socket, which costs as much as it wraps.
@@ -75,7 +77,7 @@ def sender(socket: "zmq.Socket[bytes]") -> Callable[[bytes, int], object]:
     return super(zmq.Socket, socket).send
 
 
-def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None:
+def flush(socket: zmq.Socket[bytes], session: Session, flags: int = 0) -> None:
     """Send what is on the outbox.
 
     Raises:
@@ -84,13 +86,13 @@ def flush(socket: "zmq.Socket[bytes]", session: Session, flags: int = 0) -> None
     session.depart(sender(socket), flags)
 
 
-def discard(socket: "zmq.Socket[bytes]") -> None:
+def discard(socket: zmq.Socket[bytes]) -> None:
     """Take the rest of a message that nobody waits for any more."""
     while socket.getsockopt(zmq.RCVMORE):
         socket.recv()
 
 
-def fill(socket: "zmq.Socket[bytes]", buffer: memoryview) -> int:
+def fill(socket: zmq.Socket[bytes], buffer: memoryview) -> int:
     """Receive the frame of rows that follows its message into a buffer; return its size.
 
     Raises:

@@ -1,5 +1,7 @@
 """Several operations asked together: one trip for all of them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ class Pipeline(Terminal):
         self._asked: list[Asked] = []
         self._ended = False
 
-    def call(self, op: "Operation[P, R]", args: Bound, kwargs: dict[str, Any], /) -> Later[R]:
+    def call(self, op: Operation[P, R], args: Bound, kwargs: dict[str, Any], /) -> Later[R]:
         """Note one operation of the table; its methods are the usual way to call it.
 
         Raises:
@@ -57,14 +59,14 @@ class Pipeline(Terminal):
             self._asked.append(Asked(op, prepared, later))
         return later
 
-    def __enter__(self) -> "Pipeline":
+    def __enter__(self) -> Pipeline:
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: "TracebackType | None",
+        traceback: TracebackType | None,
     ) -> None:
         self._ended = True
         if kind is None and self._asked:

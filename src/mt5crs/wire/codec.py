@@ -1,5 +1,7 @@
 """Frames to messages and back; whatever the bytes, decoding raises `ProtocolError` or nothing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

@@ -14,6 +14,8 @@ A request carries the gateway's epoch. A gateway that was started again refuses 
 definite: nothing happened), and the session greets the new one and asks again.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -389,7 +391,7 @@ class Session:
         lost.result = None
         self.outbox.append((self._encode(lost), lost))
 
-    _HANDLERS: ClassVar[dict[type, Callable[["Session", Any, float], Event | None]]] = {
+    _HANDLERS: ClassVar[dict[type, Callable[[Session, Any, float], Event | None]]] = {
         Welcome: _on_welcome,
         Head: _on_head,
         Chunk: _on_chunk,
