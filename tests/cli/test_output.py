@@ -135,3 +135,13 @@ def test_lost_pings_are_counted() -> None:
     (row,) = summary([1.0, None, 3.0, None]).rows
     assert (row["sent"], row["received"], row["loss_percent"], row["min_ms"]) == (4, 2, 50, 1.0)
     assert summary([None]).rows[0]["p50_ms"] is None
+
+
+def test_nothing_that_was_written_by_others_steers_the_terminal() -> None:
+    from mt5crs.cli.report import printable
+
+    hostile = "\x1b]0;PWN\x07\x1b[2J\x9b31m\u202e"
+    shown = printable(hostile)
+    assert shown.isprintable()
+    assert shown.startswith("\\x1b]0;PWN\\x07")
+    assert printable("Zürich 行情 ✓\n\t") == "Zürich 行情 ✓\n\t"

@@ -268,7 +268,7 @@ def test_a_gateway_that_went_away_under_a_stream(tmp_path: Path) -> None:
             gateway.kill()
             result = finish(follow)
     assert result.code == 1
-    assert "Connection timeout" in result.err
+    assert "[✗] Connection timeout" in result.err
 
 
 def test_python_m_is_the_same_program(gateway: Gateway) -> None:

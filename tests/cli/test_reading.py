@@ -28,7 +28,7 @@ def test_ping_for_people_and_for_spreadsheets(ask: Run) -> None:
 def test_ping_of_nobody(run: Run) -> None:
     result = run("ping", "--port", "1", "--timeout", "0.2", "--json")
     assert (result.code, result.json["received"]) == (1, 0)
-    assert "Connection timeout: 127.0.0.1:1" in result.err
+    assert "[✗] Connection timeout: 127.0.0.1:1" in result.err
     assert "hint:" in result.err
 
 

@@ -40,7 +40,9 @@ class Failure(Exception):
 
 def report(error: BridgeError | Failure) -> int:
     """Write a failure to the error stream; return the exit code that it deserves."""
-    note(f"error: {error.message}")
+    # In the words that operators of such bridges look for in a log.
+    timed_out = error.message.startswith("Connection timeout")
+    note(f"[✗] {error.message}" if timed_out else f"error: {error.message}")
     if isinstance(error, OutcomeUnknown):
         note(WHAT_NEXT.format(key=error.key or "none"))
     elif error.hint:
