@@ -160,6 +160,20 @@ def test_a_peer_that_never_reads_blocks_nobody(fresh_gateway: Gateway, peers: Pe
     assert process.memory_info().rss < 500e6
 
 
+def test_a_peer_that_reads_late_loses_no_answer(fresh_gateway: Gateway, peers: Peers) -> None:
+    late = peers.connect(fresh_gateway, RCVHWM=1, SNDHWM=0)
+    numbers = range(1, 8001)
+    for number in numbers:
+        late.send(encode(Ask(number, "symbol_info", ["EURUSD"])))
+    give_up = time.monotonic() + 30.0
+    with fresh_gateway.client() as client:
+        while client.ping().pong.state["counters"].get("read", 0) < len(numbers):
+            assert time.monotonic() < give_up
+        answers = [to_client(late.recv()) for _ in numbers]
+        assert [answer.id for answer in answers if isinstance(answer, Reply)] == list(numbers)
+        assert "dropped-answers" not in client.ping().pong.state["counters"]
+
+
 def test_many_deaf_downloads_hold_no_memory(fresh_gateway: Gateway, peers: Peers) -> None:
     before = psutil.Process(fresh_gateway.process.pid).memory_info().rss
     deaf = []

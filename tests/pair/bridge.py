@@ -8,7 +8,7 @@ from mt5crs.gateway.dispatch import Dispatch
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
-from mt5crs.wire.codec import split
+from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
 from mt5crs.wire.messages import Many
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
@@ -23,10 +23,14 @@ def arrives(_frame: bytes) -> bool:
     return True
 
 
+PARTS: dict[Any, Callable[[Any], Any]] = {to_gateway: part_to_gateway, to_client: part_to_client}
+"""How the messages of a `Many` are read, by how it was read."""
+
+
 def messages(read: Callable[[bytes], Any], frame: bytes) -> list[Any]:
     """Return the messages of a frame: those of a `Many`, or the one that it is."""
     message = read(frame)
-    return [read(each) for each in split(message)] if isinstance(message, Many) else [message]
+    return [PARTS[read](each) for each in message.messages] if isinstance(message, Many) else [message]
 
 
 class CountingTerminal(SimulatedTerminal):

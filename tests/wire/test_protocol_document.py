@@ -50,9 +50,10 @@ def decoded(read: Callable[[bytes], Any], frame: bytes) -> list[Any]:
     """Return the messages of a frame, none where a reader refuses one: a `Many` belongs to one direction."""
     try:
         message = read(frame)
-        return (
-            [read(each) for each in codec.split(message)] if isinstance(message, messages.Many) else [message]
-        )
+        if not isinstance(message, messages.Many):
+            return [message]
+        part = codec.part_to_gateway if read is codec.to_gateway else codec.part_to_client
+        return [part(each) for each in message.messages]
     except ProtocolError:
         return []
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mt5crs.gateway.server import Server
     from mt5crs.terminal.port import TerminalPort
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
+SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 WARNING = """\
 warning: {where} is open without keys: anybody who reaches it can trade on this account.

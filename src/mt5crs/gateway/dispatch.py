@@ -32,7 +32,7 @@ from mt5crs.last_error import CALL_FAILED, SUCCESS
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import TerminalPort
-from mt5crs.wire.codec import encode, join, refusal, split, to_gateway
+from mt5crs.wire.codec import encode, join, part_to_gateway, refusal, to_gateway
 from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
 from mt5crs.wire.messages import (
     MANY_LIMIT,
@@ -50,6 +50,7 @@ from mt5crs.wire.messages import (
     Ping,
     Pong,
     Reply,
+    ToGateway,
     Welcome,
 )
 
@@ -103,9 +104,7 @@ class Dispatch:
 
     # ---- frames ----
 
-    def handle(
-        self, peer: bytes, principal: Principal, frame: bytes, now: float, room: int | None = None
-    ) -> Frames:
+    def handle(self, peer: bytes, principal: Principal, frame: bytes, now: float) -> Frames:
         """Take a frame; return the frames of the one message that answers it, none where nothing does.
 
         Args:
@@ -113,20 +112,28 @@ class Dispatch:
             principal: Who the transport authenticated.
             frame: What came.
             now: Seconds on the gateway's monotonic clock.
-            room: Bytes that its answer may still add to that of the `Many` in which it came; None where it
-                came alone.
         """
         if frame == HELLO:
             self.counters["hello"] += 1
             return [OK_FROM_MT5]
+        if len(frame) > REQUEST_LIMIT:
+            hint = f"{REQUEST_LIMIT} bytes are the most for a request"
+            return self._refuse(TooLarge(f"a message of {len(frame)} bytes", hint=hint))
+        return self._one(peer, principal, to_gateway, frame, now, None)
+
+    def _one(
+        self,
+        peer: bytes,
+        principal: Principal,
+        decode: Callable[[Any], ToGateway],
+        encoded: Any,
+        now: float,
+        room: int | None,
+    ) -> Frames:
+        """Handle one message; `room` is what its answer may add to that of the `Many` in which it came."""
         id_ = 0
         try:
-            if len(frame) > REQUEST_LIMIT:
-                raise TooLarge(
-                    f"a message of {len(frame)} bytes",
-                    hint=f"{REQUEST_LIMIT} bytes are the most for a request",
-                )
-            message = to_gateway(frame)
+            message = decode(encoded)
             if type(message) is Ask:
                 id_ = message.id
                 return self._ask(peer, principal, message, now, room)
@@ -134,12 +141,14 @@ class Dispatch:
                 return self._many(peer, principal, message, now, room)
             return self._HANDLERS[type(message)](self, peer, principal, message, now)
         except BridgeError as error:
-            self.counters[error.code] += 1
-            return [encode(refusal(id_, error))]
+            return self._refuse(error, id_)
         except Exception:  # a defect of ours must cost its own request only
             log.exception("defect while handling a message")
-            self.counters[GatewayFault.code] += 1
-            return [encode(refusal(id_, GatewayFault("the gateway failed while it held this request")))]
+            return self._refuse(GatewayFault("the gateway failed while it held this request"), id_)
+
+    def _refuse(self, error: BridgeError, id_: int = 0) -> Frames:
+        self.counters[error.code] += 1
+        return [encode(refusal(id_, error))]
 
     def forget(self, peer: bytes) -> None:
         """Note that a connection is gone."""
@@ -174,8 +183,8 @@ class Dispatch:
             )
         answers: list[bytes] = []
         room = REPLY_LIMIT
-        for frame in split(many):
-            answer = self.handle(peer, principal, frame, now, room)
+        for part in many.messages:
+            answer = self._one(peer, principal, part_to_gateway, part, now, room)
             if answer:
                 answers += answer
                 room -= len(answer[0])

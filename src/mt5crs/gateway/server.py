@@ -10,6 +10,7 @@ import os
 import signal
 import socket as stdlib_socket
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from math import ceil
@@ -47,13 +48,20 @@ BURST = 256
 CHUNKS = 4
 """Chunks of arrays that are sent in one turn."""
 SEND_QUEUE = 256
-"""Answers that wait for one slow connection; further ones are dropped and counted."""
+"""Answers in the transport's queue of one connection."""
+BACKLOG = 16 * 1024 * 1024
+BACKLOG_ANSWERS = 16_384
+"""Bytes, and number, of the answers that wait behind it; further ones are dropped and counted."""
+RETRY_MS = 2
+"""Pause between two attempts to send them."""
 COPY_BELOW = 64 * 1024
 """Rows of fewer bytes are copied into the transport, larger ones are referred to."""
 HOUSEKEEPING = 1.0
 """Longest pause between two turns of everything else, in seconds."""
 TOPIC_LIMIT = 1024
 """Bytes of a subscription, and of a message of the handshake; a longer one ends its connection."""
+COMPLAINT = 10.0
+"""Seconds between two lines of the log about refused connections."""
 SWEEP = 15.0
 """Seconds between two looks for connections and arrays that nobody cares for any more."""
 FLUSH = 1.0
@@ -66,6 +74,34 @@ _user_id: Callable[[object], str] = methodcaller("get", b"User-Id")  # as bytes,
 
 _now = time.monotonic
 _Socket = zmq.Socket[bytes]
+
+
+class _Backlog:
+    """Answers of one connection that wait until its queue has room."""
+
+    def __init__(self) -> None:
+        self.answers: deque[tuple[tuple[bytes, ...], Frames]] = deque()
+        self.size = 0
+
+    def add(self, envelope: tuple[bytes, ...], frames: Frames) -> bool:
+        """Keep an answer; return False where that would be beyond the limits."""
+        size = sum(map(len, frames))
+        if self.size + size > BACKLOG or len(self.answers) >= BACKLOG_ANSWERS:
+            return False
+        self.answers.append((envelope, frames))
+        self.size += size
+        return True
+
+    def take(self) -> tuple[tuple[bytes, ...], Frames]:
+        """Return the answer that has waited longest."""
+        envelope, frames = self.answers.popleft()
+        self.size -= sum(map(len, frames))
+        return envelope, frames
+
+    def follow(self, others: "_Backlog") -> None:
+        """Let others, which came later, wait behind these."""
+        self.answers.extend(others.answers)
+        self.size += others.size
 
 
 class Server:
@@ -90,6 +126,8 @@ class Server:
         self._keys = GatewayKeys.load(config.keys) if config.keys is not None else None
         self._by_name = {p.name: p for p in self._keys.clients.values()} if self._keys else None
         self._stopping = False
+        self._next_complaint = 0.0
+        self._backlog: dict[bytes, _Backlog] = {}
         self._stack = ExitStack()
         with ExitStack() as opening:
             self._open(opening)
@@ -175,20 +213,36 @@ class Server:
         now = _now()
         if now >= self._due:
             self._housekeep(now)
+        if self._backlog:
+            self._catch_up()
         busy = bool(self._dispatch.transfers)
         if busy:
             for peer, frames in self._dispatch.transfers.chunks(CHUNKS):
                 self._send(peer, (), frames)
         pause = 0 if busy else max(0, ceil((self._due - _now()) * 1000))
+        if self._backlog:
+            pause = min(pause, RETRY_MS)
         ready = dict(poller.poll(pause))
         if self._keys is not None and self._zap in ready:
-            self._zap.send_multipart(answer(self._zap.recv_multipart(), self._keys))
+            self._admit(self._keys)
         if self._woken.fileno() in ready:
             self._woken.recv(4096)
         if self._xpub in ready:
             self._subscriptions()
         if self._router in ready:
             self._requests()
+
+    def _admit(self, keys: GatewayKeys) -> None:
+        """Answer a connection's handshake; count those that are refused, and log some of them."""
+        reply = answer(self._zap.recv_multipart(), keys)
+        self._zap.send_multipart(reply)
+        if reply[2] != b"200":
+            self._dispatch.counters["refused-keys"] += 1
+            now = _now()
+            if now >= self._next_complaint:
+                self._next_complaint = now + COMPLAINT
+                refused = self._dispatch.counters["refused-keys"]
+                log.warning("connection refused: %s (%d so far)", reply[3].decode(), refused)
 
     def _requests(self) -> None:
         """Answer what comes, until nothing does or something else is due."""
@@ -227,7 +281,10 @@ class Server:
         return (b"",) if not first else (), b""  # refused as what it is: not a message
 
     def _send(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
-        """Send one message; what a connection cannot take is dropped and counted."""
+        """Send one message, or let it wait behind those that its connection cannot take yet."""
+        if self._backlog and peer in self._backlog:
+            self._postpone(peer, envelope, frames)
+            return
         send = self._send_frame
         try:
             send(peer, _AHEAD)
@@ -240,10 +297,28 @@ class Server:
                 self._dispatch.counters["peer-gone"] += 1
                 self._dispatch.forget(peer)
             elif error.errno == zmq.EAGAIN:
-                self._dispatch.counters["dropped-answers"] += 1
-                self._dispatch.transfers.drop_peer(peer)
+                self._postpone(peer, envelope, frames)
             else:
                 raise
+
+    def _postpone(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
+        """Keep an answer for a connection whose queue is full; beyond the limit it is dropped and counted."""
+        waiting = self._backlog.setdefault(peer, _Backlog())
+        if not waiting.add(envelope, frames):
+            self._dispatch.counters["dropped-answers"] += 1
+            self._dispatch.transfers.drop_peer(peer)
+
+    def _catch_up(self) -> None:
+        """Send what waits for slow connections, as far as they take it."""
+        backlog, self._backlog = self._backlog, {}
+        for peer, waiting in backlog.items():
+            while waiting.answers:
+                envelope, frames = waiting.take()
+                self._send(peer, envelope, frames)
+                again = self._backlog.get(peer)
+                if again is not None:  # it takes no more for now
+                    again.follow(waiting)
+                    break
 
     def _subscriptions(self) -> None:
         self._due = 0.0  # what is due may change
@@ -278,7 +353,9 @@ class Server:
             self.stop()
 
         wanted = [
-            getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+            getattr(signal, name)
+            for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
+            if hasattr(signal, name)
         ]
         try:
             before: dict[Any, Any] = {number: signal.signal(number, handle) for number in wanted}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import MsgspecError
 from msgspec.msgpack import Decoder, Encoder
 
 from mt5crs.errors import BridgeError, ProtocolError, VersionMismatch
-from mt5crs.wire.messages import PROTOCOL, SPEAKS, Many, Message, OnStream, Refusal, ToClient, ToGateway
+from mt5crs.wire.messages import PROTOCOL, SPEAKS, Message, OnStream, Refusal, ToClient, ToGateway
 
 MAGIC = b"MT5"
 HEADER = MAGIC + bytes([PROTOCOL])
@@ -37,6 +37,18 @@ def encode(message: Message) -> bytes:
     return HEADER + _encode(message)
 
 
+def _part_reader(messages: Any) -> Callable[[Any], Any]:
+    decode = Decoder(messages).decode
+
+    def read(part: Any) -> Any:
+        try:
+            return decode(part)
+        except _MALFORMED as error:
+            raise _malformed(error) from error
+
+    return read
+
+
 def _reader(messages: Any) -> Callable[[bytes], Any]:
     decode = Decoder(messages).decode
 
@@ -55,6 +67,10 @@ to_gateway: Callable[[bytes], ToGateway] = _reader(ToGateway)
 """Return the message of a frame sent to a gateway, or raise `ProtocolError`."""
 to_client: Callable[[bytes], ToClient] = _reader(ToClient)
 """Return the message of a frame sent to a client, or raise `ProtocolError`."""
+part_to_gateway: Callable[[Any], ToGateway] = _part_reader(ToGateway)
+"""Return a message of a `Many` sent to a gateway, or raise `ProtocolError`."""
+part_to_client: Callable[[Any], ToClient] = _part_reader(ToClient)
+"""Return a message of a `Many` sent to a client, or raise `ProtocolError`."""
 on_stream: Callable[[bytes], OnStream] = _reader(OnStream)
 """Return the message of a frame published on a stream, or raise `ProtocolError`."""
 
@@ -65,11 +81,6 @@ def join(frames: Sequence[bytes]) -> bytes:
     length = len(bodies)
     count = bytes([0x90 | length]) if length < 16 else b"\xdc" + length.to_bytes(2, "big")  # msgpack's own
     return b"".join([_MANY, count, *bodies])
-
-
-def split(many: Many) -> Iterator[bytes]:
-    """Return the frames that its messages would have had alone."""
-    return (HEADER + body for body in many.messages)
 
 
 def refusal(correlation: int, error: BridgeError) -> Refusal:

@@ -36,7 +36,7 @@ from mt5crs.errors import (
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import ARRAYS
 from mt5crs.operation import Operation
-from mt5crs.wire.codec import OF_MANY, encode, join, split, to_client
+from mt5crs.wire.codec import OF_MANY, encode, join, part_to_client, to_client
 from mt5crs.wire.messages import (
     MANY_LIMIT,
     REQUEST_LIMIT,
@@ -249,8 +249,8 @@ class Session:
         return Done(message.id, value, (message.code, message.text))
 
     def _on_many(self, many: Many, now: float) -> None:
-        for frame in split(many):
-            message = to_client(frame)
+        for part in many.messages:
+            message = part_to_client(part)
             if type(message) is Reply:
                 event: Event | None = self._on_reply(message)
             elif type(message) is Head:
