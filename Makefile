@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 DATA   ?=
+SYMBOL ?=
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -13,7 +14,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run .env
-	$(BIN)/mt5crs demo $(if $(DATA),--data "$(DATA)")
+	$(BIN)/mt5crs demo $(if $(DATA),--data "$(DATA)") $(if $(SYMBOL),--symbol "$(SYMBOL)")
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)

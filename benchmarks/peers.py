@@ -38,6 +38,7 @@ def rpyc_classic() -> None:
     from rpyc.utils.server import ThreadedServer
 
     server = ThreadedServer(ClassicService, hostname="127.0.0.1", port=0)
+    server.listener.listen()  # before its port is told; `start` does it again
     print(server.port, flush=True)
     server.start()
 

@@ -86,7 +86,7 @@ class ConnectionTimeout(Unreachable, TimeoutError):
     """The gateway did not answer in time; nothing that changes anything was sent."""
 
     code = "timeout"
-    default_hint = "is the gateway running, and is the port open? The client reconnects by itself"
+    default_hint = "is the gateway running, is the port open, and does it want keys (MT5_KEYS)?"
 
 
 class OutcomeUnknown(BridgeError, TimeoutError):

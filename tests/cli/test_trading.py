@@ -122,7 +122,7 @@ def test_a_hidden_symbol_is_shown_first(ask: Run) -> None:
         (("buy", "EURUSD", "0.1", "--price", "1.1"), 2, "a pending order has --price"),
         (("buy", "EURUSD", "0.1", "--limit"), 2, "a pending order has --price"),
         (("buy", "EURUSD", "0.1", "--limit", "--stop", "--price", "1"), 2, "exclude each other"),
-        (("buy", "EURUSD", "0.1", "--comment", "x" * 32), 2, "up to 31 characters"),
+        (("buy", "EURUSD", "0.1", "--comment", "x" * 32), 2, "up to 29 characters"),
         (("buy", "EURUSD", "0.1", "--filling", "all"), 2, "--filling"),
         (("buy", "EURUSD", "0.1", "--magic", "9223372036854775808"), 2, "--magic"),
         (("close",), 2, "say what to close"),

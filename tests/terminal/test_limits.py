@@ -59,3 +59,22 @@ def test_nothing_has_come_from_the_future_yet(terminal: SimulatedTerminal) -> No
     for start in (int(NOW) + 1, int(NOW) + DAY, 1 << 40):
         assert len(call(terminal, "copy_ticks_from", "EURUSD", start, 10, -1).value) == 0
         assert len(call(terminal, "copy_ticks_range", "EURUSD", start, start + DAY, -1).value) == 0
+
+
+@pytest.mark.parametrize("price", [float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("fields", "retcode"),
+    [
+        ({"action": 1, "type": 0, "type_filling": 1, "tp": None}, 10016),
+        ({"action": 1, "type": 0, "type_filling": 1, "sl": None}, 10016),
+        ({"action": 5, "type": 3, "type_filling": 2, "price": None}, 10015),
+        ({"action": 5, "type": 4, "type_filling": 2, "price": None}, 10015),
+    ],
+)
+def test_no_price_is_beyond_numbers(
+    terminal: SimulatedTerminal, fields: dict[str, Any], retcode: int, price: float
+) -> None:
+    request = {"symbol": "EURUSD", "volume": 0.1} | {
+        name: price if value is None else value for name, value in fields.items()
+    }
+    assert call(terminal, "order_send", request).value.retcode == retcode

@@ -168,6 +168,12 @@ class Output:
             writer.writeheader()
         return writer
 
+    def _write_long(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        """Write many rows line by line: laying a table out takes most of a millisecond for each."""
+        write = _Lines(self._stream, columns).write
+        for row in rows:
+            write(row)
+
     def _write_table(self, table: Table) -> None:
         from rich import box
         from rich.table import Table as RichTable
@@ -175,6 +181,9 @@ class Output:
         rows = table.rows if table.view is None else table.view
         if not rows:
             self._stream.write(f"{table.title}: none\n")
+            return
+        if len(rows) > LAID_OUT:
+            self._write_long(table.columns, rows)
             return
         console = self.console()
         frame = box.SIMPLE_HEAD if self.unicode else box.Box(ASCII_HEAD, ascii=True)
@@ -196,6 +205,10 @@ class Output:
             console.print()
         console.print(grid)
         self._separate = True
+
+
+LAID_OUT = 1000
+"""Rows up to which a table is laid out as a whole."""
 
 
 class _Lines:

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         if not answered:
             raise Failure(
                 f"Connection timeout: {call.where} did not answer",
-                hint="is the gateway running there, and is the port open?",
+                hint="is the gateway running there, is the port open, and does it want keys (MT5_KEYS)?",
             )
         if call.output.form is Form.TABLE:
             call.output.write(histogram(answered, call.output))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEVIATION = 20
 """Points that a market price may differ, where the execution heeds it."""
-COMMENT_LENGTH = 31
+COMMENT_LENGTH = 29
 
 
 class Filling(str, Enum):

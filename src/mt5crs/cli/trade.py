@@ -185,7 +185,7 @@ def _opener(side: str) -> Callable[..., None]:
             int | None, typer.Option(min=0, max=MOST_POINTS, help="Points that the price may differ.")
         ] = None,
         magic: Annotated[int | None, typer.Option(min=0, max=LARGEST, help="The strategy's number.")] = None,
-        comment: Annotated[str | None, typer.Option(help="Up to 31 characters.")] = None,
+        comment: Annotated[str | None, typer.Option(help="Up to 29 characters.")] = None,
         filling: Annotated[
             Filling | None, typer.Option(help="Filling mode; one that the symbol takes without it.")
         ] = None,

@@ -26,22 +26,29 @@ def demo(
         Path | None,
         typer.Option(metavar="FILE", help="Replay these bars or ticks instead of made-up prices."),
     ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="The symbol of that file, where its name has none.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0, max=60, help="How long to watch live ticks.")] = 5.0,
 ) -> None:
     """Show the main job in under a minute: connect, read, stream, trade; on a simulated terminal."""
     replay = existing(data, "data file")
+    if symbol is not None and replay is None:
+        raise typer.BadParameter("--symbol names the symbol of a --data file")
     began = time.monotonic()
     output = Output()
     with _ended_by_signals(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mt5crs-demo-")))
         client_keys = _make_keys(folder)
-        options = ["--keys", str(folder / "keys"), *(["--replay", str(replay.resolve())] if replay else [])]
+        options = ["--keys", str(folder / "keys")]
+        options += ["--replay", str(replay.resolve())] if replay else []
+        options += ["--symbol", symbol] if symbol else []
         output.say("Starting a gateway beside a simulated terminal, as a process of its own ...")
         gateway = stack.enter_context(GatewayProcess(folder, options))
         gateway.wait(_Patience(output, "reading the data" if replay else "starting"))
         output.say(f"It listens on 127.0.0.1:{gateway.port} (process {gateway.pid}), with encryption.")
         call = stack.enter_context(_opened(output, gateway.port, client_keys))
-        _walk(Demo(call, _symbol_of(replay), seconds))
+        _walk(Demo(call, symbol or _symbol_of(replay), seconds))
     output.say(f"\nAll {len(STEPS)} steps done in {time.monotonic() - began:.1f} s; nothing is left running.")
 
 

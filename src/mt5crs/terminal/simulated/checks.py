@@ -7,6 +7,7 @@ check is a function of a `Draft` and returns a return code, 0 for no objection.
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf, isfinite
 from typing import NamedTuple
 
 from mt5crs import constants as c
@@ -235,6 +236,8 @@ def _pending_price(draft: Draft) -> int:
 def _placed_right(draft: Draft, order_type: int, price: float, stoplimit: float) -> int:
     """The placement rules: on the right side of the quote, by the stops level or more."""
     symbol, tick = draft.instrument, draft.tick
+    if not (isfinite(price) and isfinite(stoplimit)):
+        return c.TRADE_RETCODE_INVALID_PRICE
     distance = symbol.stops_level * symbol.point
     by_ask, rising, _becomes = TRIGGERS[order_type]
     away = price - (tick.ask if by_ask else tick.bid)
@@ -257,8 +260,8 @@ def _stops(draft: Draft, is_buy: bool, sl_from: float, tp_from: float) -> int:
     sign = 1 if is_buy else -1
     sl_fits = not request.sl or _at_least((sl_from - request.sl) * sign, distance, symbol.point)
     tp_fits = not request.tp or _at_least((request.tp - tp_from) * sign, distance, symbol.point)
-    positive = request.sl >= 0 and request.tp >= 0
-    return OK if sl_fits and tp_fits and positive else c.TRADE_RETCODE_INVALID_STOPS
+    possible = 0 <= request.sl < inf and 0 <= request.tp < inf
+    return OK if sl_fits and tp_fits and possible else c.TRADE_RETCODE_INVALID_STOPS
 
 
 def _market_stops(draft: Draft) -> int:

@@ -114,7 +114,10 @@ def symbol_in(path: Path) -> str:
     for word in re.split(r"[^A-Za-z0-9]+", path.name.split(".")[0]):
         if re.fullmatch(r"[A-Za-z]{6}", word) and word.lower() not in {"truefx", "ducasc"}:
             return word.upper()
-    raise SettingError(f"replay: no symbol in the name of {path}", hint="state replay_symbol")
+    raise SettingError(
+        f"replay: no symbol in the name of {path}",
+        hint="name the file after its symbol (eurusd_m1.csv), or say --symbol EURUSD",
+    )
 
 
 def _opened(path: Path) -> TextIO:
