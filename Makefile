@@ -23,6 +23,7 @@ lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=src/mt5crs/shim $(BIN)/mypy --no-incremental tests/typing/user_script.py
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 

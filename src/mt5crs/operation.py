@@ -176,8 +176,8 @@ class Operation(Generic[P, R]):
         self.name = declared.__name__
         self.kind = kind
         self.signature = signature
-        self.failure = failure
-        self.misuse = misuse
+        self.failure: Any = failure  # of the result's type, by what the row declares
+        self.misuse: Any = misuse
         self.__doc__ = declared.__doc__
         self.__wrapped__ = declared
         self._is_positional = isinstance(signature, Positional)

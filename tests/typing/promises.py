@@ -30,7 +30,7 @@ def blocking(client: Client) -> None:
     if sent is not None:
         assert_type(sent.request, TradeRequest)
         assert_type(sent.price, float)
-        sent.prize  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
+        sent.prize  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
 
 
 def pipelined(client: Client) -> None:
@@ -42,7 +42,7 @@ def pipelined(client: Client) -> None:
         ask.symbol_info(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(tick.value, Tick | None)
     assert_type(tick.last_error, tuple[int, str])
-    tick.bid  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
+    tick.bid  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
 
 
 async def asynchronous(client: AsyncClient) -> None:
@@ -60,6 +60,6 @@ async def mistakes(client: Client, other: AsyncClient) -> None:
     client.symbol_info(symbol="EURUSD")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.copy_rates_from("EURUSD", 1, 2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.positions_get("EURUSD")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    client.symbol_infos("EURUSD")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    other.symbol_info_tick("EURUSD").bid  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]  # noqa: B018
+    client.symbol_infos("EURUSD")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    other.symbol_info_tick("EURUSD").bid  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
     other.version()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]

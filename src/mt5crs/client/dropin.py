@@ -49,20 +49,20 @@ class DropIn(Terminal):
             op.signature.bind(op.name, args, kwargs)
         except ArgumentError as error:
             self._error = error.error
-            return op.misuse  # type: ignore[return-value]
+            return op.misuse  # type: ignore[no-any-return]
         if op.name == "initialize":
-            return self._initialize(op, args, kwargs, own)  # type: ignore[return-value]
+            return self._initialize(op, args, kwargs, own)  # type: ignore[no-any-return]
         if op.name == "shutdown":
-            return self._shutdown(op)  # type: ignore[return-value]
+            return self._shutdown(op)  # type: ignore[no-any-return]
         client = self._client
         if client is None:
             self._error = NO_IPC_CONNECTION
-            return op.failure  # type: ignore[return-value]
+            return op.failure  # type: ignore[no-any-return]
         try:
             value = client.call(op, args, kwargs)
         except BridgeError as failure:
             self._error = last_error_of(failure)
-            return op.failure  # type: ignore[return-value]
+            return op.failure  # type: ignore[no-any-return]
         self._error = client.last_error()
         return value
 
@@ -73,7 +73,7 @@ class DropIn(Terminal):
 
     def _initialize(
         self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any], own: dict[str, Any]
-    ) -> bool:
+    ) -> Any:
         with self._lock:
             self._disconnect()
             try:
@@ -93,7 +93,7 @@ class DropIn(Terminal):
                 client.close()
             return connected
 
-    def _shutdown(self, op: Operation[..., Any]) -> bool:
+    def _shutdown(self, op: Operation[..., Any]) -> Any:
         with self._lock:
             if self._client is not None:
                 try:

@@ -144,7 +144,7 @@ class _Follower:
 
 def _package() -> ModuleType:
     try:
-        import MetaTrader5  # pyright: ignore[reportMissingImports] - it exists on Windows only
+        import MetaTrader5  # on Windows only
     except ImportError as error:
         raise TerminalMissing(
             f"the official MetaTrader5 package cannot be imported: {error}",
