@@ -1,7 +1,7 @@
 """The simulated terminal behind the port."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from mt5crs.api import OPERATIONS
@@ -360,39 +360,34 @@ class SimulatedTerminal:
         self._pass_time()
         return _ok(len(self._account.history.orders_between(date_from, date_to)))
 
-    def _history_orders_get(
-        self,
-        date_from: int | None,
-        date_to: int | None,
-        group: str | None,
-        ticket: int | None,
-        position: int | None,
-    ) -> Result:
-        self._pass_time()
+    def _history_orders_get(self, *wire: Any) -> Result:
         history = self._account.history
-        if date_from is None or date_to is None:
-            return _ok(tuple(history.orders_of(ticket=ticket or 0, position=position or 0)))
-        selects = group_filter(group or "")
-        return _ok(tuple(row for row in history.orders_between(date_from, date_to) if selects(row.symbol)))
+        return self._recorded(history.orders_between, history.orders_of, *wire)
 
     def _history_deals_total(self, date_from: int, date_to: int) -> Result:
         self._pass_time()
         return _ok(len(self._account.history.deals_between(date_from, date_to)))
 
-    def _history_deals_get(
+    def _history_deals_get(self, *wire: Any) -> Result:
+        history = self._account.history
+        return self._recorded(history.deals_between, history.deals_of, *wire)
+
+    def _recorded(
         self,
+        between: Callable[[int, int], Iterable[Any]],
+        of: Callable[..., Iterable[Any]],
         date_from: int | None,
         date_to: int | None,
         group: str | None,
         ticket: int | None,
         position: int | None,
     ) -> Result:
+        """Return rows of history: of a stretch of time and a group, or of one ticket or position."""
         self._pass_time()
-        history = self._account.history
         if date_from is None or date_to is None:
-            return _ok(tuple(history.deals_of(ticket=ticket or 0, position=position or 0)))
+            return _ok(tuple(of(ticket=ticket or 0, position=position or 0)))
         selects = group_filter(group or "")
-        return _ok(tuple(row for row in history.deals_between(date_from, date_to) if selects(row.symbol)))
+        return _ok(tuple(row for row in between(date_from, date_to) if selects(row.symbol)))
 
 
 def _select(
