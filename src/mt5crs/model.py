@@ -70,14 +70,6 @@ class Record(tuple[Any, ...]):
         # the original's, does not find it.
         return type(self), (tuple(self), {})
 
-    def __copy__(self) -> "Self":
-        return type(self)(self)  # values are copied as the original's are, though not pickled
-
-    def __deepcopy__(self, memo: dict[int, Any], /) -> "Self":
-        from copy import deepcopy
-
-        return type(self)(deepcopy(tuple(self), memo))
-
     def _items(self) -> Iterator[tuple[str, Any]]:
         return zip(self.__match_args__, self, strict=True)
 

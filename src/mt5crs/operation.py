@@ -225,10 +225,6 @@ class Operation(Generic[P, R]):
         args, kwargs = self.signature.unpack(wire)
         return self.signature.bind(self.name, args, kwargs)
 
-    def revive(self, value: Any) -> Any:
-        """Return the result that a plain wire value stands for: lists become structures."""
-        return value if value is None or self.reviver is None else self.reviver(value)
-
 
 def directly(caller: type[C]) -> type[C]:
     """Put the rows of a caller's table on the class as functions.

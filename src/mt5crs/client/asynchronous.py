@@ -13,7 +13,7 @@ from zmq.backend import zmq_poll
 
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Immediate, Ping, last_error_of
+from mt5crs.client.core import Core, Immediate, Ping, fresh_key, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
 from mt5crs.errors import BridgeError, SettingError, Unreachable
@@ -212,7 +212,7 @@ class AsyncClient(Terminal):
         if type(prepared) is Immediate:
             self._error.set(prepared.error)
             return Answer(*prepared)
-        key = self._core.key_for(op) if op.is_trade else ""
+        key = fresh_key() if op.is_trade else ""
         done = await self._exchange(Session.ask, op, prepared, _now(), self._timeout, key)
         self._error.set(done.error)
         if op.is_stateful:

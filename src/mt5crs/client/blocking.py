@@ -13,7 +13,7 @@ import zmq
 
 from mt5crs.api import Terminal
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Immediate, Ping, last_error_of
+from mt5crs.client.core import Core, Immediate, Ping, fresh_key, last_error_of
 from mt5crs.client.link import connect, discard, fill, sender
 from mt5crs.errors import BridgeError, Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
@@ -137,7 +137,7 @@ class Client(Terminal):
         if type(prepared) is Immediate:
             self._local.error = prepared.error
             return prepared.value  # type: ignore[no-any-return]
-        key = self._core.key_for(op) if op.is_trade else ""
+        key = fresh_key() if op.is_trade else ""
         link = self._take()
         try:  # as `_exchange`, without a closure: this is the path of every request
             done = link.wait(link.session.ask(op, prepared, _now(), self._timeout, key))
@@ -217,7 +217,7 @@ class Client(Terminal):
         session, now, timeout = link.session, _now(), self._timeout
         try:
             for each in asked:
-                key = self._core.key_for(each.op) if each.op.is_trade else ""
+                key = fresh_key() if each.op.is_trade else ""
                 try:
                     id_ = session.ask(each.op, each.wire, now, timeout, key)
                 except BridgeError as error:  # it cannot be sent; the others can

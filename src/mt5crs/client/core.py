@@ -46,6 +46,11 @@ class Immediate(NamedTuple):
     error: LastError
 
 
+def fresh_key() -> str:
+    """Return an idempotency key that no other request has."""
+    return os.urandom(16).hex()
+
+
 class Core:
     """A client's state that does not depend on how it waits.
 
@@ -78,10 +83,6 @@ class Core:
         return Session(
             client=self.name, software=f"mt5crs/{__version__}", where=self.where, watches=self.watches
         )
-
-    def key_for(self, op: Operation[..., Any]) -> str:
-        """Return the idempotency key of a request: a fresh one for a trade, none for the rest."""
-        return os.urandom(16).hex() if op.is_trade else ""
 
     def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Bound | Immediate:
         """Return the wire arguments of a call, or its answer where it needs no trip.

@@ -38,10 +38,6 @@ class Principal:
         self.role = role
         self.kinds = PERMITS[role]
 
-    def may(self, kind: Kind) -> bool:
-        """Say whether this principal may carry out operations of a kind."""
-        return kind in self.kinds
-
 
 ANONYMOUS = Principal("anonymous", Role.ADMIN)
 """Everybody on a gateway without keys, which binds loopback only."""

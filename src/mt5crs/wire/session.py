@@ -69,7 +69,6 @@ class Session:
         software: Program and version.
         where: The gateway's address, for messages.
         watches: What the client watches; read at each greeting.
-        first_id: Where correlation ids start.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -83,13 +82,12 @@ class Session:
         software: str,
         where: str,
         watches: Iterable[tuple[str, str]] = (),
-        first_id: int = 1,
     ) -> None:
         self._client = client
         self._software = software
         self._where = where
         self._watches = watches
-        self._next = first_id
+        self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
         self._greeted_at = -1.0

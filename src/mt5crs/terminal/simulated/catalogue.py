@@ -10,8 +10,6 @@ from typing import Any
 
 import msgspec
 
-from mt5crs.constants import SYMBOL_CALC_MODE_FOREX
-
 
 class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The worth of one unit of a currency or good.
@@ -144,8 +142,3 @@ def load_catalogue() -> Catalogue:
     file = msgspec.json.decode(data, type=_File)
     symbols = [msgspec.convert(file.defaults | entry, Instrument) for entry in file.symbols]
     return Catalogue({symbol.name: symbol for symbol in symbols}, file.legs, file.defaults)
-
-
-def is_forex(instrument: Instrument) -> bool:
-    """Whether margin is that of a currency pair."""
-    return instrument.calc_mode == SYMBOL_CALC_MODE_FOREX

@@ -56,10 +56,6 @@ class Money:
             if symbol.calc_mode in FOREX_MODES
         }
 
-    def knows(self, currency: str) -> bool:
-        """Whether amounts of a currency can be converted."""
-        return self.rate(currency, dear=True) is not None
-
     def rate(self, currency: str, *, dear: bool) -> float | None:
         """Return what one unit of a currency is worth in the account currency.
 
