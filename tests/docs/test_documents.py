@@ -79,9 +79,10 @@ def test_files_that_are_named_exist(name: str) -> None:
 
 
 def test_every_module_of_the_simulated_terminal_has_its_place() -> None:
-    told = set(re.findall(r"`terminal/simulated/(\w+)\.py`", text("ARCHITECTURE.md")))
-    there = {path.stem for path in (ROOT / "src/mt5crs/terminal/simulated").glob("*.py")}
-    assert told == there - {"__init__"}
+    folder = ROOT / "src/mt5crs/terminal/simulated"
+    told = set(re.findall(r"`terminal/simulated/([\w/]+\.py)`", text("ARCHITECTURE.md")))
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    assert told == {path for path in there if not path.endswith("__init__.py")}
 
 
 # ---- code ----

@@ -112,7 +112,7 @@ COMMENTS = [row for row in SURFACE["trade_retcodes"] if row["recorded_comment"]]
 @pytest.mark.parametrize("row", COMMENTS, ids=lambda row: row["name"])
 def test_the_comment_of_a_retcode_is_the_recorded_one(row: dict[str, Any]) -> None:
     """Comments of the other codes were not recorded and are not asserted."""
-    from mt5crs.terminal.simulated.retcodes import COMMENTS as OURS
+    from mt5crs.terminal.simulated.trading.retcodes import COMMENTS as OURS
 
     if row["code"] in OURS:
         assert OURS[row["code"]] == row["recorded_comment"]

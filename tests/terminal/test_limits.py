@@ -6,7 +6,8 @@ import pytest
 
 from mt5crs.api import OPERATIONS
 from mt5crs.operation import Result
-from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal, market
+from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
+from mt5crs.terminal.simulated.prices import market
 
 NOW = 1_763_985_600.0  # Monday 2025-11-24 12:00 UTC
 DAY = 86_400

@@ -8,7 +8,7 @@ import pytest
 from mt5crs import constants as c
 from mt5crs.api import OPERATIONS
 from mt5crs.model import RATES, TICKS
-from mt5crs.terminal.simulated.expand import collect
+from mt5crs.terminal.simulated.prices.expand import collect
 from tests.terminal.desk import OPENING, Desk
 
 Synthetic = Callable[..., Desk]

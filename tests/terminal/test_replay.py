@@ -8,7 +8,7 @@ import pytest
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
-from mt5crs.terminal.simulated.replay import load_replay, symbol_in
+from mt5crs.terminal.simulated.prices.replay import load_replay, symbol_in
 from tests.terminal.desk import Desk
 
 BARS = "time,open,high,low,close,tick_volume,spread,real_volume\n"

@@ -10,9 +10,9 @@ import pytest
 from mt5crs import constants as c
 from mt5crs.model import RATES
 from mt5crs.terminal.simulated import SimulatedConfig
-from mt5crs.terminal.simulated.expand import collect, expand
-from mt5crs.terminal.simulated.replay import load_replay
-from mt5crs.terminal.simulated.timeframes import PERIODS
+from mt5crs.terminal.simulated.prices.expand import collect, expand
+from mt5crs.terminal.simulated.prices.replay import load_replay
+from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from tests.terminal.desk import Desk
 
 NAMES = [

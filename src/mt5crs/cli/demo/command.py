@@ -66,7 +66,7 @@ def _walk(show: Demo) -> None:
 def _symbol_of(replay: Path | None) -> str:
     if replay is None:
         return "EURUSD"
-    from mt5crs.terminal.simulated.replay import symbol_in
+    from mt5crs.terminal.simulated.prices.replay import symbol_in
 
     return symbol_in(replay)
 

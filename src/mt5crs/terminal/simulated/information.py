@@ -7,9 +7,9 @@ from mt5crs.constants import (
     ACCOUNT_TRADE_MODE_DEMO,
 )
 from mt5crs.model import AccountInfo, TerminalInfo
-from mt5crs.terminal.simulated.account import Totals
+from mt5crs.terminal.simulated.accounting.account import Totals
+from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS
 from mt5crs.terminal.simulated.config import SimulatedConfig
-from mt5crs.terminal.simulated.money import CURRENCY_DIGITS
 
 TERMINAL_VERSION = 500
 BUILD = 5231

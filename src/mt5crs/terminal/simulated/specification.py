@@ -1,11 +1,11 @@
 """`SymbolInfo` of the simulated instruments."""
 
 from mt5crs.model import SymbolInfo
-from mt5crs.terminal.simulated.catalogue import Instrument
-from mt5crs.terminal.simulated.expand import MINUTE_MSC
-from mt5crs.terminal.simulated.market import Market
-from mt5crs.terminal.simulated.money import Money
-from mt5crs.terminal.simulated.timeframes import DAY
+from mt5crs.terminal.simulated.accounting.money import Money
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.prices.timeframes import DAY
 
 ZEROS: dict[type, object] = {bool: False, int: 0, float: 0.0, str: ""}
 BLANK: dict[str, object] = {name: ZEROS[kind] for name, kind in SymbolInfo.__annotations__.items()}

@@ -29,19 +29,18 @@ from mt5crs.last_error import (
 from mt5crs.model import TicksArray, TradeOrder, TradePosition
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.groups import group_filter
-from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.activation import Activation
-from mt5crs.terminal.simulated.book import Order, Position
+from mt5crs.terminal.simulated.accounting.account import Account
+from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
+from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
-from mt5crs.terminal.simulated.ledger import Ledger
-from mt5crs.terminal.simulated.live import NEVER
-from mt5crs.terminal.simulated.market import Market
-from mt5crs.terminal.simulated.matching import BUYS, market_price
-from mt5crs.terminal.simulated.money import Money
+from mt5crs.terminal.simulated.prices.live import NEVER
+from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from mt5crs.terminal.simulated.specification import Specification
-from mt5crs.terminal.simulated.timeframes import PERIODS
-from mt5crs.terminal.simulated.trading import Trading
+from mt5crs.terminal.simulated.trading.activation import Activation
+from mt5crs.terminal.simulated.trading.requests import Trading
 
 END_OF_TIME = 1 << 36  # seconds: the year 4147
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows

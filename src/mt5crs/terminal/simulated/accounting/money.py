@@ -13,7 +13,7 @@ from mt5crs.constants import (
     SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE,
 )
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 CURRENCY_DIGITS = 2
 BRIDGE = "USD"

@@ -12,10 +12,17 @@ from typing import NamedTuple
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeRequest
-from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.book import Order, Position, expiration_msc, stated_expiration
-from mt5crs.terminal.simulated.catalogue import Instrument
-from mt5crs.terminal.simulated.matching import BUYS, STOP_LIMITS, TRIGGERS, market_price
+from mt5crs.terminal.simulated.accounting.account import Account
+from mt5crs.terminal.simulated.accounting.entities import (
+    BUYS,
+    Order,
+    Position,
+    expiration_msc,
+    market_price,
+    stated_expiration,
+)
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.trading.matching import STOP_LIMITS, TRIGGERS
 
 OK = 0
 HALF = 0.5

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from mt5crs.model import Tick, TicksArray
-from mt5crs.terminal.simulated.catalogue import Catalogue, Instrument, load_catalogue
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
-from mt5crs.terminal.simulated.live import LiveTick, ServerClock
-from mt5crs.terminal.simulated.rates import Rates, SpanCache, read_only
-from mt5crs.terminal.simulated.replay import Replay, load_replay
-from mt5crs.terminal.simulated.sources import PriceSource
-from mt5crs.terminal.simulated.synthetic import LegPath, SyntheticSource
+from mt5crs.terminal.simulated.instruments.catalogue import Catalogue, Instrument, load_catalogue
+from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
+from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
+from mt5crs.terminal.simulated.prices.replay import Replay, load_replay
+from mt5crs.terminal.simulated.prices.sources import PriceSource
+from mt5crs.terminal.simulated.prices.synthetic import LegPath, SyntheticSource
 
 HISTORY_BEFORE_REPLAY = 3 * 365 * 86_400
 TICKS_LIMIT = 2_000_000  # in one answer: about two seconds of work

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray
-from mt5crs.terminal.simulated.catalogue import Instrument
-from mt5crs.terminal.simulated.expand import MINUTE, RATES_DTYPE, TICKS_DTYPE, flag_changes
-from mt5crs.terminal.simulated.sources import BarSource, PriceSource, TickSource
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.prices.expand import MINUTE, RATES_DTYPE, TICKS_DTYPE, flag_changes
+from mt5crs.terminal.simulated.prices.sources import BarSource, PriceSource, TickSource
 
 HISTORY_SHARE = 0.8
 BUSY_MINUTE = 30

@@ -6,14 +6,14 @@ from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
 from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
-from mt5crs.terminal.simulated.account import Account, Totals
-from mt5crs.terminal.simulated.book import Order, stated_expiration
-from mt5crs.terminal.simulated.checks import VOLUME_TOLERANCE, Draft, margin_after, verdict
-from mt5crs.terminal.simulated.ledger import Ledger
-from mt5crs.terminal.simulated.live import NO_TICK
-from mt5crs.terminal.simulated.market import Market
-from mt5crs.terminal.simulated.matching import STOP_LIMITS, market_price
-from mt5crs.terminal.simulated.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
+from mt5crs.terminal.simulated.accounting.account import Account, Totals
+from mt5crs.terminal.simulated.accounting.entities import Order, market_price, stated_expiration
+from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.prices.live import NO_TICK
+from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.trading.checks import VOLUME_TOLERANCE, Draft, margin_after, verdict
+from mt5crs.terminal.simulated.trading.matching import STOP_LIMITS
+from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
 ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
 FIELD_DEFAULTS = {name: ABSENT[kind] for name, kind in TradeRequest.__annotations__.items()}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mt5crs import constants
 from mt5crs.model import RatesArray
-from mt5crs.terminal.simulated.expand import RATES_DTYPE
+from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE
 
 DAY = 86_400
 WEEK = 7 * DAY

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from mt5crs.constants import DEAL_ENTRY_IN, DEAL_REASON_CLIENT, DEAL_TYPE_BALANCE
 from mt5crs.model import Tick, TradeDeal
-from mt5crs.terminal.simulated.book import Order, Position
-from mt5crs.terminal.simulated.catalogue import Instrument
-from mt5crs.terminal.simulated.history import History
-from mt5crs.terminal.simulated.matching import market_price
-from mt5crs.terminal.simulated.money import Money, money
+from mt5crs.terminal.simulated.accounting.entities import Order, Position, market_price
+from mt5crs.terminal.simulated.accounting.history import History
+from mt5crs.terminal.simulated.accounting.money import Money, money
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 FIRST_ORDER = 50_000_001
 FIRST_DEAL = 40_000_001

@@ -2,10 +2,9 @@
 
 from mt5crs import constants as c
 from mt5crs.model import TradeDeal
-from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.book import Order, Position
-from mt5crs.terminal.simulated.matching import BUYS
-from mt5crs.terminal.simulated.money import money
+from mt5crs.terminal.simulated.accounting.account import Account
+from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position
+from mt5crs.terminal.simulated.accounting.money import money
 
 VOLUME_DIGITS = 8
 

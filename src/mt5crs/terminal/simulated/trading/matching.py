@@ -45,14 +45,8 @@ TRIGGERS: dict[int, Trigger] = {
 }
 """The pending order types."""
 
-BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
 STOP_LIMITS = frozenset({ORDER_TYPE_BUY_STOP_LIMIT, ORDER_TYPE_SELL_STOP_LIMIT})
 LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})
-
-
-def market_price(is_buy: bool, bid: float, ask: float) -> float:
-    """Return what a market order fills at."""
-    return ask if is_buy else bid
 
 
 def is_triggered(order_type: int, level: float, bid: float, ask: float) -> bool:

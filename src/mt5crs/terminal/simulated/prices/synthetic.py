@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.terminal.simulated.catalogue import Instrument, Leg
-from mt5crs.terminal.simulated.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, expand
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument, Leg
+from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, expand
 
 DAY = 86_400
 MINUTES = 1440

@@ -7,11 +7,21 @@ from mt5crs.constants import (
     ORDER_TIME_DAY,
     ORDER_TIME_SPECIFIED,
     ORDER_TIME_SPECIFIED_DAY,
+    ORDER_TYPE_BUY,
+    ORDER_TYPE_BUY_LIMIT,
+    ORDER_TYPE_BUY_STOP,
+    ORDER_TYPE_BUY_STOP_LIMIT,
     POSITION_TYPE_BUY,
 )
 from mt5crs.model import TradeOrder, TradePosition, TradeRequest
 
 DAY = 86_400
+BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
+
+
+def market_price(is_buy: bool, bid: float, ask: float) -> float:
+    """Return what a market order fills at."""
+    return ask if is_buy else bid
 
 
 def stated_expiration(request: TradeRequest, setup_msc: int) -> int:

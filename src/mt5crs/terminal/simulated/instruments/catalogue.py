@@ -138,7 +138,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 def load_catalogue() -> Catalogue:
     """Return the catalogue that comes with the package."""
-    data = files("mt5crs.terminal.simulated").joinpath("catalogue.json").read_bytes()
+    data = files("mt5crs.terminal.simulated.instruments").joinpath("catalogue.json").read_bytes()
     file = msgspec.json.decode(data, type=_File)
     symbols = [msgspec.convert(file.defaults | entry, Instrument) for entry in file.symbols]
     return Catalogue({symbol.name: symbol for symbol in symbols}, file.legs, file.defaults)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
-from mt5crs.terminal.simulated.expand import MINUTE_MSC
-from mt5crs.terminal.simulated.sources import PriceSource
+from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.prices.sources import PriceSource
 
 NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.terminal.simulated.expand import MINUTE, MINUTE_MSC, collect, expand
+from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, collect, expand
 
 TICK_CACHE_MINUTES = 3
 

@@ -8,18 +8,16 @@ from numpy.typing import NDArray
 
 from mt5crs import constants as c
 from mt5crs.model import TicksArray
-from mt5crs.terminal.simulated.account import Account
-from mt5crs.terminal.simulated.book import Order, Position
-from mt5crs.terminal.simulated.ledger import Ledger
-from mt5crs.terminal.simulated.market import Market
-from mt5crs.terminal.simulated.matching import (
-    BUYS,
+from mt5crs.terminal.simulated.accounting.account import Account
+from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
+from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.trading.matching import (
     NO_LEVELS,
     STOP_LIMITS,
     TRIGGERS,
     Levels,
     is_triggered,
-    market_price,
     order_levels,
     stop_levels,
     stop_touched,

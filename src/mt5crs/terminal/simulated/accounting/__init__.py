@@ -1,0 +1,1 @@
+"""The account: what is open, what happened, and the money of both."""

@@ -1,0 +1,1 @@
+"""What a broker fixes about its symbols: data, and what reads it."""
