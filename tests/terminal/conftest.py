@@ -23,7 +23,7 @@ def quotes(tmp_path: Path) -> Callable[..., Desk]:
         path = tmp_path / f"{symbol.lower()}_ticks.csv"
         rows = [f"{_iso(OPENING + second)},{bid},{ask}" for second, bid, ask in ticks]
         path.write_text("\n".join(["timestamp,bid,ask", *rows, ""]), encoding="utf-8")
-        config = SimulatedConfig(replay=path, start=OPENING, speed=1.0, **settings)
+        config = SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, **settings)
         return Desk(config)
 
     return make

@@ -54,7 +54,7 @@ def test_recorded_ticks(
     first: tuple[float, ...],
     last: tuple[float, ...],
 ) -> None:
-    desk = Desk(SimulatedConfig(replay=shared_data / name))
+    desk = Desk(SimulatedConfig(replay=(shared_data / name,)))
     desk.clock.now += 86_400 * 3
     every = desk.get("copy_ticks_range", symbol, 0, 1 << 40, c.COPY_TICKS_ALL)
     assert len(every) == ticks
@@ -73,7 +73,7 @@ def test_recorded_ticks(
     ],
 )
 def test_a_replay_starts_with_history_behind_it_and_ticks_before_it(shared_data: Path, name: str) -> None:
-    desk = Desk(SimulatedConfig(replay=shared_data / name))
+    desk = Desk(SimulatedConfig(replay=(shared_data / name,)))
     symbol = symbol_in(Path(name))
     assert len(desk.get("copy_rates_from_pos", symbol, c.TIMEFRAME_H1, 0, 24)) > 0
     desk.terminal.follow(symbol)
@@ -85,7 +85,7 @@ def test_a_replay_starts_with_history_behind_it_and_ticks_before_it(shared_data:
 def test_an_unknown_symbol_is_specified_from_its_name_and_digits(tmp_path: Path) -> None:
     path = tmp_path / "eurnok.csv"
     path.write_text(BARS + "60,11.50123,11.5020,11.5000,11.5010,4,20,0\n", encoding="utf-8")
-    desk = Desk(SimulatedConfig(replay=path))
+    desk = Desk(SimulatedConfig(replay=(path,)))
     info = desk.get("symbol_info", "EURNOK")
     assert (info.currency_base, info.currency_profit, info.digits) == ("EUR", "NOK", 5)
     assert info.visible
@@ -120,7 +120,7 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, content: str, said:
     path = tmp_path / "eurusd.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(SettingError, match="expected MetaTrader M1 bars") as refusal:
-        Desk(SimulatedConfig(replay=path))
+        Desk(SimulatedConfig(replay=(path,)))
     assert said in str(refusal.value)
     assert str(path) in str(refusal.value)
 

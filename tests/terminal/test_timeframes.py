@@ -62,7 +62,7 @@ def test_all_21_timeframes_are_known() -> None:
 
 @pytest.fixture(scope="module")
 def recorded(shared_data: Path) -> Desk:
-    return Desk(SimulatedConfig(replay=shared_data / FILES[0], start=1_764_374_400))
+    return Desk(SimulatedConfig(replay=(shared_data / FILES[0],), start=1_764_374_400))
 
 
 @pytest.mark.parametrize("name", NAMES)

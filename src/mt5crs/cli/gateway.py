@@ -63,10 +63,11 @@ def gateway(
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Selects the made-up prices.", **_SIMULATED)] = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Replay real bars or ticks.", **_SIMULATED)
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Replay real bars or ticks; once for each symbol.", **_SIMULATED),
     ] = None,
     symbol: Annotated[
-        str | None, typer.Option(help="The symbol of that file, where its name has none.", **_SIMULATED)
+        str | None, typer.Option(help="The symbol of a single file, where its name has none.", **_SIMULATED)
     ] = None,
     speed: Annotated[
         float | None, typer.Option(help="Server seconds in a second of the clock.", **_SIMULATED)
@@ -120,9 +121,12 @@ def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "TerminalPort":
 def _simulated(given: dict[str, Any]) -> "TerminalPort":
     from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 
-    existing(given.get("replay"), "replay file")
-    if "symbol" in given and "replay" not in given:
-        raise typer.BadParameter("--symbol names the symbol of a --replay file")
+    replay = tuple(given.get("replay", ()))
+    for path in replay:
+        existing(path, "replay file")
+    if "symbol" in given and len(replay) != 1:
+        raise typer.BadParameter("--symbol names the symbol of one --replay file")
+    given["replay"] = replay
     names = {"symbol": "replay_symbol"}
     known = {names.get(name, name): value for name, value in given.items() if name in _SIMULATED_ONLY}
     return SimulatedTerminal(SimulatedConfig(**known))

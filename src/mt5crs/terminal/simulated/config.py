@@ -1,6 +1,7 @@
 """How a simulated terminal is set up."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -14,8 +15,13 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         seed: Selects the synthetic prices: the same seed gives the same history and the same ticks.
-        replay: A file of M1 bars or ticks whose symbol is replayed instead of made up.
-        replay_symbol: The symbol of that file; without it, read from the file's name.
+        instruments: A TOML file with instruments beside those of the catalogue, or instead of some of them.
+        replay: Files of M1 bars or ticks whose symbols are replayed instead of made up.
+        replay_symbol: The symbol of a single file; without it, read from the file's name.
+        modelling: How M1 bars become ticks: `every_tick`, as many as the bar had, or `ohlc`, its four prices.
+        sessions: `always`: every market is open at any time; `real`: each symbol keeps its own hours.
+        server_offset: Hours that server time is ahead of UTC.
+        server_dst: Whose daylight saving time adds an hour to that: nobody's, `us` or `eu`.
         start: Server time at which the terminal starts, epoch seconds; without it, now, or a point
             inside the replay (see `replay`).
         speed: Server seconds for each second of the clock; without it 1, or faster when a replayed file
@@ -23,29 +29,54 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         deposit: The balance that the account opens with, in its currency.
         leverage: 100 means 1:100.
         currency: The account currency.
+        currency_digits: Digits of an amount of money; without it those that the currency has.
+        margin_mode: How positions are kept: `hedging`, `netting` or `exchange`.
+        hedge_allowed: Whether a hedging account may hold opposite positions of a symbol.
+        fifo_close: Whether the oldest position of a symbol must be closed first.
         login: Account number.
         password: Password of the account.
         server: Name of the trade server.
-        margin_so_call: Margin level of the margin call, in percent.
-        margin_so_so: Margin level of the stop-out, in percent.
+        margin_so_mode: Whether the next two are margin levels in `percent`, or equity in `money`.
+        margin_so_call: Where a margin call begins.
+        margin_so_so: Where positions are closed by stop-out.
         limit_orders: The most pending orders at a time; 0 is no limit.
+        limit_positions: The most open positions at a time; 0 is no limit.
+        account_trade_allowed: Whether the account may trade at all; an investor's password may not.
+        account_trade_expert: Whether the trade server lets programs trade on the account.
+        terminal_trade_allowed: Whether the terminal's "Algo Trading" button is on.
+        tradeapi_disabled: Whether the terminal refuses trading from Python.
         maxbars: The terminal's "max bars in chart": a request for as many fails.
     """
 
     seed: int = 1
-    replay: Path | None = None
+    instruments: Path | None = None
+    replay: tuple[Path, ...] = ()
     replay_symbol: str = ""
+    modelling: Literal["every_tick", "ohlc"] = "every_tick"
+    sessions: Literal["always", "real"] = "always"
+    server_offset: float = 0.0
+    server_dst: Literal["none", "us", "eu"] = "none"
     start: float | None = None
     speed: float | None = None
     deposit: float = 10_000.0
     leverage: int = 100
     currency: str = "USD"
+    currency_digits: int | None = None
+    margin_mode: Literal["hedging", "netting", "exchange"] = "hedging"
+    hedge_allowed: bool = True
+    fifo_close: bool = False
     login: int = 5_001_001
     password: str = "simulated"  # noqa: S105 - of an account that exists only here, and documented
     server: str = "MT5CRS-Simulated"
+    margin_so_mode: Literal["percent", "money"] = "percent"
     margin_so_call: float = 100.0
     margin_so_so: float = 50.0
     limit_orders: int = 500
+    limit_positions: int = 0
+    account_trade_allowed: bool = True
+    account_trade_expert: bool = True
+    terminal_trade_allowed: bool = True
+    tradeapi_disabled: bool = False
     maxbars: int = 2_000_000
 
     def __post_init__(self) -> None:

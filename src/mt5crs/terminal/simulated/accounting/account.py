@@ -92,6 +92,13 @@ class Account:
         self.history.add_deal(deal)
         self.balance = money(self.balance + deal.profit + deal.swap + deal.commission + deal.fee)
 
+    def commission(self, symbol: Instrument, entry: int, volume: float, price: float) -> float:
+        """Return what a deal is charged, account currency; 0 or below."""
+        return 0.0
+
+    def roll_over(self, msc: int) -> None:
+        """Charge the open positions the swap of the rollover at a midnight of the server."""
+
     def current_price(self, position: Position) -> float:
         """Return the price that the position would be closed at."""
         tick = self.quote(position.symbol)

@@ -125,7 +125,7 @@ class Money:
             tick = self._quote(symbol.name)
             price = tick.ask if is_buy else tick.bid
         size = contract if contract is not None else symbol.margin_initial or symbol.contract_size
-        amount = MARGIN[symbol.calc_mode](volume * size, price, self._leverage) * symbol.margin_rate
+        amount = MARGIN[symbol.calc_mode](volume * size, price, self._leverage)
         rate: float | None
         own = symbol.calc_mode in FOREX_MODES and symbol.currency_margin == symbol.currency_base
         if own and symbol.currency_profit == self.currency != symbol.currency_base:

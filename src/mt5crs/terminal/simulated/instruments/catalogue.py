@@ -6,7 +6,7 @@ agree with the majors at every minute.
 """
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,22 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     volatility: float
 
 
+class Commission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a broker charges for deals.
+
+    Attributes:
+        per: What the value is for: a `lot`, a `deal`, or 100 of the `turnover` (so it is percent).
+        value: Account currency for a lot or a deal, percent of the turnover.
+        on: The deals that are charged: those that open, those that close, or both.
+        minimum: The least for one deal, in account currency.
+    """
+
+    per: Literal["lot", "deal", "turnover"]
+    value: float
+    on: Literal["in", "out", "both"] = "both"
+    minimum: float = 0.0
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a broker fixes about a symbol; names follow `SymbolInfo` without its `trade_` prefix.
 
@@ -31,6 +47,22 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         tick_rate: Ticks a minute in an hour of ordinary activity.
         price_leg: The leg that the price follows where it is not the base currency.
         visible: Whether it is in Market Watch from the start.
+        quote_sessions: When prices come, as in `mon-thu 00:00-24:00, fri 00:00-23:55`; server time.
+        trade_sessions: When it trades; as the quotes where it is empty.
+        holidays: Days without any session, `YYYY-MM-DD`.
+        book_depth: Levels on each side of the depth of market; 0 has none, and any volume fills at the quote.
+        book_volume: Lots that a level holds on average.
+        has_last: Whether trades are published (last price and volume), as exchanges do.
+        commission: What deals cost besides the spread.
+        margin_rates: Factors of the initial margin by order type (`buy`, `sell_limit`); those not named are
+            1 for `buy` and `sell` and 0 for pending orders.
+        swap_days: How many days of swap each rollover charges, from the one after Sunday to the one after
+            Saturday; empty for one on working days and three on `swap_rollover3days`.
+        face_value: Of a bond.
+        accrued_interest: Of a bond, per unit.
+        liquidity_rate: The part of its worth that a collateral counts for.
+        start_time: When a future is first traded, epoch seconds; 0 for no limit.
+        expiration_time: When it is last traded.
     """
 
     name: str
@@ -61,7 +93,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     margin_maintenance: float = 0.0
     margin_hedged: float
     margin_hedged_use_leg: bool = False
-    margin_rate: float = 1.0
     swap_mode: int
     swap_long: float
     swap_short: float
@@ -69,6 +100,20 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     order_gtc_mode: int = 0
     tick_value: float = 0.0
     tick_size: float = 0.0
+    quote_sessions: str = "mon-fri 00:00-24:00"
+    trade_sessions: str = ""
+    holidays: tuple[str, ...] = ()
+    book_depth: int = 0
+    book_volume: float = 0.0
+    has_last: bool = False
+    commission: Commission | None = None
+    margin_rates: dict[str, float] = {}
+    swap_days: tuple[int, ...] = ()
+    face_value: float = 0.0
+    accrued_interest: float = 0.0
+    liquidity_rate: float = 0.0
+    start_time: int = 0
+    expiration_time: int = 0
 
     def __post_init__(self) -> None:
         if not self.currency_margin:

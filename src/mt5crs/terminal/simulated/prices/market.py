@@ -33,7 +33,7 @@ class Market:
     """
 
     def __init__(self, config: SimulatedConfig, clock: Callable[[], float]) -> None:
-        replay = load_replay(config.replay, config.replay_symbol) if config.replay else None
+        replay = load_replay(config.replay[0], config.replay_symbol) if config.replay else None
         catalogue = load_catalogue()
         start, speed = config.start, config.speed
         self._replayed: dict[str, PriceSource] = {}
