@@ -7,6 +7,7 @@ from mt5crs.api import OPERATIONS
 from mt5crs.gateway.dispatch import Dispatch
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import ANONYMOUS, Principal
+from mt5crs.terminal.port import Deferred, then
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
 from mt5crs.wire.messages import Many
@@ -34,15 +35,32 @@ def messages(read: Callable[[bytes], Any], frame: bytes) -> list[Any]:
 
 
 class CountingTerminal(SimulatedTerminal):
-    """The simulated terminal, with a count of what reached it."""
+    """The simulated terminal, with a count of what reached it.
+
+    Attributes:
+        calls: The operations, in their order.
+        slow: The operations that it answers when `settle` is called, not before.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(SimulatedConfig(seed=7), clock=clock)
         self.calls: list[str] = []
+        self.slow: set[str] = set()
+        self._waiting: list[tuple[Deferred, Result | Deferred]] = []
 
-    def call(self, op: Operation[..., Any], wire: Any) -> Result:
+    def call(self, op: Operation[..., Any], wire: Any) -> Result | Deferred:
         self.calls.append(op.name)
-        return super().call(op, wire)
+        answer = super().call(op, wire)
+        if op.name not in self.slow:
+            return answer
+        self._waiting.append((Deferred(), answer))
+        return self._waiting[-1][0]
+
+    def settle(self) -> None:
+        """Answer what was slow."""
+        waiting, self._waiting = self._waiting, []
+        for deferred, answer in waiting:
+            then(answer, deferred.settle)
 
 
 class Bridge:
@@ -78,7 +96,7 @@ class Bridge:
     def pump(self) -> list[Done]:
         """Move frames until nothing moves; return what was settled."""
         settled = self.session.tick(self.now)
-        while self.session.outbox:
+        while self.session.outbox or self.dispatch.held.ready:
             for frame in self.depart():
                 if self.to_gateway(frame):
                     answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
@@ -86,6 +104,8 @@ class Bridge:
                         self._deliver(answer, settled)
                 for _, chunk in self.dispatch.transfers.chunks(100):
                     self._deliver(chunk, settled)
+            while self.dispatch.held.ready:
+                self._deliver(self.dispatch.held.ready.popleft()[1], settled)
             settled += self.session.tick(self.now)
         return settled
 

@@ -81,7 +81,7 @@ def test_arrays_come_in_chunks_of_their_own(bridge: Bridge) -> None:
     settled = by_id(bridge.pump())
     assert sorted(settled) == ids
     for id_, size in zip(ids, sizes, strict=False):
-        direct = bridge.terminal.call(OPERATIONS["copy_rates_from_pos"], ["EURUSD", 1, 0, size]).value
+        direct = bridge.terminal.carry_out(OPERATIONS["copy_rates_from_pos"], ["EURUSD", 1, 0, size]).value
         if direct is None:
             assert settled[id_].value is None
         else:

@@ -51,7 +51,7 @@ def test_the_first_request_greets_and_further_ones_do_not(bridge: Bridge) -> Non
 def test_structures_come_back_as_structures(bridge: Bridge) -> None:
     info = bridge.call("symbol_info", "EURUSD").value
     assert isinstance(info, SymbolInfo)
-    assert info == bridge.terminal.call(OPERATIONS["symbol_info"], ["EURUSD"]).value
+    assert info == bridge.terminal.carry_out(OPERATIONS["symbol_info"], ["EURUSD"]).value
     assert all(isinstance(each, SymbolInfo) for each in bridge.call("symbols_get").value)
 
 
@@ -90,7 +90,7 @@ def test_an_array_comes_in_chunks_and_is_what_the_terminal_gave(bridge: Bridge) 
     bridge.to_client, bridge.to_gateway = count, grant
     rows = 12 * CHUNK // RATES.itemsize
     array = bridge.call("copy_rates_from_pos", "EURUSD", 1, 0, rows).value
-    direct = bridge.terminal.call(OPERATIONS["copy_rates_from_pos"], ["EURUSD", 1, 0, rows]).value
+    direct = bridge.terminal.carry_out(OPERATIONS["copy_rates_from_pos"], ["EURUSD", 1, 0, rows]).value
     assert array.dtype == RATES.dtype
     assert not array.flags.writeable
     assert len(array) == rows

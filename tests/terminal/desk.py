@@ -28,7 +28,9 @@ class Desk:
 
     def ask(self, name: str, *args: Any, **kwargs: Any) -> Result:
         operation = OPERATIONS[name]
-        return self.terminal.call(operation, operation.signature.bind(name, args, kwargs))
+        answer = self.terminal.call(operation, operation.signature.bind(name, args, kwargs))
+        assert isinstance(answer, Result)
+        return answer
 
     def get(self, name: str, *args: Any, **kwargs: Any) -> Any:
         value, error = self.ask(name, *args, **kwargs)

@@ -19,7 +19,7 @@ def terminal() -> SimulatedTerminal:
 
 
 def call(terminal: SimulatedTerminal, name: str, *args: Any) -> Result:
-    return terminal.call(OPERATIONS[name], list(args))
+    return terminal.carry_out(OPERATIONS[name], list(args))
 
 
 def test_more_ticks_than_one_answer_holds_are_refused(

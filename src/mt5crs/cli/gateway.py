@@ -188,9 +188,10 @@ def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort
 def _account(terminal: "TerminalPort") -> str:
     from mt5crs.api import OPERATIONS
     from mt5crs.model import AccountInfo
+    from mt5crs.terminal.port import Deferred
 
-    value = terminal.call(OPERATIONS["account_info"], []).value
-    if value is None:
+    answer = terminal.call(OPERATIONS["account_info"], [])
+    if isinstance(answer, Deferred) or answer.value is None:
         return "none yet"
-    account = AccountInfo(value)
+    account = AccountInfo(answer.value)
     return f"{account.login} on {account.server}, balance {account.balance:.2f} {account.currency}"

@@ -8,6 +8,7 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from mt5crs._version import __version__
@@ -26,12 +27,13 @@ from mt5crs.errors import (
     UnknownOperation,
     VersionMismatch,
 )
+from mt5crs.gateway.held import Held
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.gateway.watches import Watches
 from mt5crs.last_error import CALL_FAILED, SUCCESS
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import Principal
-from mt5crs.terminal.port import TerminalPort
+from mt5crs.terminal.port import Deferred, TerminalPort, then
 from mt5crs.wire.codec import encode, join, part_to_gateway, refusal, to_gateway
 from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
 from mt5crs.wire.messages import (
@@ -66,6 +68,7 @@ KEYS = 4096
 WATCHES_PER_HELLO = 1024
 
 NOTHING: Frames = []
+Answer = Result | Deferred
 
 
 class _Peer:
@@ -89,6 +92,7 @@ class Dispatch:
 
     Attributes:
         transfers: Arrays on their way; the driver sends their chunks.
+        held: What the terminal answers later; the driver sends what is ready of it.
         counters: How often what happened, by name.
     """
 
@@ -97,10 +101,11 @@ class Dispatch:
         self.stream_port = stream_port
         self.epoch = epoch or int.from_bytes(os.urandom(6), "big") + 1
         self.transfers = Transfers()
+        self.held = Held()
         self.counters: defaultdict[str, int] = defaultdict(int)  # a Counter takes three times as long
         self._peers: dict[bytes, _Peer] = {}  # in the order of their greetings
         self._watches = Watches()
-        self._outcomes: dict[tuple[str, str], tuple[Any, Result]] = {}  # of trades, by principal and key
+        self._outcomes: dict[tuple[str, str], tuple[Any, Answer]] = {}  # of trades, by principal and key
 
     # ---- frames ----
 
@@ -153,13 +158,15 @@ class Dispatch:
     def forget(self, peer: bytes) -> None:
         """Note that a connection is gone."""
         self.transfers.drop_peer(peer)
+        self.held.drop_peer(peer)
         gone = self._peers.pop(peer, None)
         if gone is not None and all(other.holder != gone.holder for other in self._peers.values()):
             self._end(gone.holder)
 
     def sweep(self, now: float) -> None:
-        """Forget connections that have been silent for long, and arrays that nobody takes in."""
+        """Forget connections that have been silent for long, and what nobody takes in or waits for."""
         self.transfers.sweep()
+        self.held.sweep(now)
         for peer in [peer for peer, known in self._peers.items() if now - known.seen > IDLE]:
             self.forget(peer)
 
@@ -251,6 +258,10 @@ class Dispatch:
             )
         if room is not None and room <= 0:
             raise TooLarge(f"{op.name}: the answers before it fill a frame", hint="ask for less at once")
+        if self.held:
+            if (peer, ask.id) in self.held:  # a network can double a frame
+                return NOTHING
+            self.held.make_room(peer)
         try:
             wire = op.accept(ask.args)
         except ArgumentError as error:
@@ -262,10 +273,27 @@ class Dispatch:
             self._terminal.call(op, wire) if special is None else special(self, op, wire, holder, ask.key)
         )
         self.counters[op.kind] += 1
+        if isinstance(result, Deferred):
+            if result.result is None:
+                until = ask.deadline / 1000 if ask.deadline else now + IDLE
+                self.held.add(peer, ask.id, until, result, partial(self._answer_late, peer, ask, op))
+                return NOTHING
+            result = result.result
+        return self._answer(peer, ask, op, result, is_alone=room is None)
+
+    def _answer(
+        self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result, *, is_alone: bool
+    ) -> Frames:
         value, (code, text) = result
         if op.array is None or value is None:
             return [encode(Reply(ask.id, value, code, text))]
-        return self._begin(peer, ask, op, result, is_alone=room is None)
+        return self._begin(peer, ask, op, result, is_alone=is_alone)
+
+    def _answer_late(self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result) -> Frames:
+        try:
+            return self._answer(peer, ask, op, result, is_alone=True)
+        except BridgeError as error:
+            return self._refuse(error, ask.id)
 
     def _begin(
         self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result, *, is_alone: bool
@@ -298,7 +326,8 @@ class Dispatch:
         return frames
 
     def _ping(self, peer: bytes, principal: Principal, message: Ping, now: float) -> Frames:
-        pong = Pong(message.id, self.epoch, int(now * 1000), self.transfers.in_hand(peer), self.state())
+        in_hand = [*self.transfers.in_hand(peer), *self.held.in_hand(peer)]
+        pong = Pong(message.id, self.epoch, int(now * 1000), in_hand, self.state())
         return [encode(pong)]
 
     def _credit(self, peer: bytes, principal: Principal, message: Credit, now: float) -> Frames:
@@ -307,6 +336,7 @@ class Dispatch:
 
     def _cancel(self, peer: bytes, principal: Principal, message: Cancel, now: float) -> Frames:
         self.transfers.drop(peer, message.id)
+        self.held.drop(peer, message.id)
         return NOTHING
 
     _HANDLERS: ClassVar[dict[type, Callable[["Dispatch", bytes, Principal, Any, float], Frames]]] = {
@@ -318,28 +348,27 @@ class Dispatch:
 
     # ---- operations ----
 
-    def _book(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
+    def _book(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
         if not self._watches.holds(holder, ("book", wire[0])):
             return Result(op.failure, CALL_FAILED)
         return self._terminal.call(op, wire)
 
-    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
+    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
         return self._end(holder)
 
-    def _watch(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
+    def _watch(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
         kind = "symbol" if op.name == "symbol_select" else "book"
         watch = (kind, wire[0])
         if op.name == "market_book_add" or (kind == "symbol" and wire[1]):
             result = self._terminal.call(op, wire)
-            if result.value:
-                self._watches.hold(holder, watch)
+            then(result, lambda settled: self._watches.hold(holder, watch) if settled.value else None)
             return result
         held = self._watches.holds(holder, watch)
         if not self._watches.release(holder, watch) and held:
             return Result(True, SUCCESS)  # others still watch it
         return self._terminal.call(op, wire)
 
-    def _trade(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Result:
+    def _trade(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
         """Carry a trade out, once for each key: a frame that comes twice gets the first outcome again."""
         if not key:
             return self._terminal.call(op, wire)
@@ -368,7 +397,7 @@ class Dispatch:
         return Result(True, SUCCESS)
 
     # What the gateway has a part in; everything else goes to the terminal as it is.
-    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str, str], Result]]] = {
+    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str, str], Answer]]] = {
         "symbol_select": _watch,
         "market_book_add": _watch,
         "market_book_release": _watch,

@@ -23,7 +23,7 @@ import zmq
 
 from mt5crs.errors import SettingError
 from mt5crs.gateway.config import GatewayConfig
-from mt5crs.gateway.dispatch import Dispatch
+from mt5crs.gateway.dispatch import PEERS, Dispatch
 from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
 from mt5crs.gateway.zap import DOMAIN, ENDPOINT, answer
@@ -128,6 +128,7 @@ class Server:
         self._stopping = False
         self._next_complaint = 0.0
         self._backlog: dict[bytes, _Backlog] = {}
+        self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
         with ExitStack() as opening:
             self._open(opening)
@@ -260,6 +261,7 @@ class Server:
                 frame = received.bytes
                 if received.more:
                     envelope, frame = self._rest(frame)
+                    self._remember(peer, envelope)
                 now = _now()
                 if principal is None:  # its key was taken off the list after it connected
                     self._dispatch.counters["unknown-principal"] += 1
@@ -267,10 +269,19 @@ class Server:
                     frames = handle(peer, principal, frame, now)
                     if frames:
                         send(peer, envelope, frames)
+                    elif self._dispatch.held:
+                        self._due = 0.0  # the terminal may want a turn sooner than it said
                 if now >= self._due or self._stopping:
                     return
         except zmq.Again:
             return
+
+    def _answer_late(self) -> None:
+        """Send the answers that the terminal took its time for."""
+        ready = self._dispatch.held.ready
+        while ready:
+            peer, frames = ready.popleft()
+            self._send(peer, self._envelopes.get(peer, ()), frames)
 
     def _rest(self, first: bytes) -> tuple[tuple[bytes, ...], bytes]:
         """Receive what follows a message's first frame; return its envelope and its body."""
@@ -279,6 +290,12 @@ class Server:
             return (b"",), frames[1]
         self._dispatch.counters["surplus-frames"] += 1
         return (b"",) if not first else (), b""  # refused as what it is: not a message
+
+    def _remember(self, peer: bytes, envelope: tuple[bytes, ...]) -> None:
+        """Note how a connection's messages are wrapped, for answers that come later."""
+        if len(self._envelopes) >= PEERS:
+            del self._envelopes[next(iter(self._envelopes))]
+        self._envelopes[peer] = envelope
 
     def _send(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
         """Send one message, or let it wait behind those that its connection cannot take yet."""
@@ -334,6 +351,7 @@ class Server:
         self._due = now + HOUSEKEEPING
         try:
             self._due = now + min(self._terminal.advance(), HOUSEKEEPING)
+            self._answer_late()
             for frames in self._streams.news(now):
                 self._xpub.send_multipart(frames, _NOBLOCK)
         except Exception:  # requests are answered also while the terminal's ticks cannot be had

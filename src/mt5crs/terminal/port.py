@@ -1,5 +1,6 @@
 """The port that every terminal implements; the gateway knows a terminal only by it."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mt5crs.arguments import Bound
@@ -7,6 +8,44 @@ from mt5crs.operation import Operation, Result
 
 if TYPE_CHECKING:
     from mt5crs.model import TicksArray
+
+
+class Deferred:
+    """The place of an answer that is not there yet; whoever waits for it is called when it comes.
+
+    Attributes:
+        result: The answer, once there is one.
+    """
+
+    __slots__ = ("_takers", "result")
+
+    def __init__(self) -> None:
+        self.result: Result | None = None
+        self._takers: list[Callable[[Result], None]] = []
+
+    def then(self, take: Callable[[Result], None]) -> None:
+        """Have the answer given to `take`: at once if it is there."""
+        if self.result is not None:
+            take(self.result)
+        else:
+            self._takers.append(take)
+
+    def settle(self, result: Result) -> None:
+        """Give the answer to all who wait for it; only the first answer counts."""
+        if self.result is not None:
+            return
+        self.result = result
+        takers, self._takers = self._takers, []
+        for take in takers:
+            take(result)
+
+
+def then(answer: "Result | Deferred", take: Callable[[Result], None]) -> None:
+    """Have an answer given to `take`, now or when it comes."""
+    if isinstance(answer, Deferred):
+        answer.then(take)
+    else:
+        take(answer)
 
 
 class TerminalPort(Protocol):
@@ -18,8 +57,8 @@ class TerminalPort(Protocol):
     name: str
     """`simulated` or `official`."""
 
-    def call(self, op: Operation[..., Any], wire: Bound) -> Result:
-        """Carry out one operation.
+    def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
+        """Carry out one operation; what takes long is answered later, and holds nobody else up.
 
         Args:
             op: A row of the API table.
@@ -27,7 +66,8 @@ class TerminalPort(Protocol):
 
         Returns:
             The value in plain types (structures, tuples, numbers, text; arrays as NumPy arrays of the
-            row layout) together with the terminal's `last_error()` for exactly this call.
+            row layout) together with the terminal's `last_error()` for exactly this call. A `Deferred` is
+            settled by a later `advance`.
         """
         ...
 

@@ -29,6 +29,7 @@ from mt5crs.last_error import (
 from mt5crs.model import TicksArray, TradeOrder, TradePosition
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.groups import group_filter
+from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
@@ -105,8 +106,12 @@ class SimulatedTerminal:
 
     # ---- the port ----
 
-    def call(self, op: Operation[..., Any], wire: Bound) -> Result:
+    def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
         """See `TerminalPort.call`."""
+        return self._handlers[op.name](*wire)
+
+    def carry_out(self, op: Operation[..., Any], wire: Bound) -> Result:
+        """Carry out one operation at once, whatever faults are set."""
         return self._handlers[op.name](*wire)
 
     def follow(self, symbol: str) -> bool:
