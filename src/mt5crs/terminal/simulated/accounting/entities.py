@@ -1,5 +1,6 @@
 """Positions and orders while they live; the structures that callers see are made from them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mt5crs.constants import (
@@ -12,10 +13,13 @@ from mt5crs.constants import (
     ORDER_TYPE_BUY_STOP,
     ORDER_TYPE_BUY_STOP_LIMIT,
     POSITION_TYPE_BUY,
+    POSITION_TYPE_SELL,
 )
 from mt5crs.model import TradeOrder, TradePosition, TradeRequest
 
 DAY = 86_400
+VOLUME_DIGITS = 8
+AVERAGE_DIGITS = 10  # of an average open price: beyond the symbol's own, short of what floats invent
 BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
 
 
@@ -70,6 +74,26 @@ class Position:
         """Whether it is long."""
         return self.type == POSITION_TYPE_BUY
 
+    def meet(self, is_buy: bool, volume: float, price: float) -> None:
+        """Take a deal in: the same direction averages, the opposite one reduces or, if larger, reverses.
+
+        Args:
+            is_buy: The deal's direction.
+            volume: Its lots.
+            price: Its price.
+        """
+        if is_buy is self.is_buy:
+            both = self.volume + volume
+            average = (self.price_open * self.volume + price * volume) / both
+            self.price_open = price if price == self.price_open else round(average, AVERAGE_DIGITS)
+            self.volume = round(both, VOLUME_DIGITS)
+            return
+        left = round(self.volume - volume, VOLUME_DIGITS)
+        if left < 0:
+            self.type = POSITION_TYPE_BUY if is_buy else POSITION_TYPE_SELL
+            self.price_open = price
+        self.volume = abs(left)
+
     def record(self, price_current: float, profit: float) -> TradePosition:
         """Return the structure of `positions_get`."""
         return TradePosition((
@@ -78,6 +102,11 @@ class Position:
             self.type, self.magic, self.identifier, self.reason, self.volume, self.price_open,
             self.sl, self.tp, price_current, self.swap, profit, self.symbol, self.comment, "",
         ))  # fmt: skip
+
+
+def position_of(positions: Iterable[Position], symbol: str) -> Position | None:
+    """Return the oldest position of a symbol; on a netting account there is no other."""
+    return next((position for position in positions if position.symbol == symbol), None)
 
 
 @dataclass(slots=True)
