@@ -10,6 +10,10 @@ INVALID_PARAMS: LastError = (mt5.RES_E_INVALID_PARAMS, "Terminal: Invalid params
 OUT_OF_MEMORY: LastError = (mt5.RES_E_NO_MEMORY, "Terminal: Out of memory")
 NOT_FOUND: LastError = (mt5.RES_E_NOT_FOUND, "Terminal: Not found")
 AUTHORIZATION_FAILED: LastError = (mt5.RES_E_AUTH_FAILED, "Terminal: Authorization failed")
+AUTO_TRADING_DISABLED: LastError = (
+    mt5.RES_E_AUTO_TRADING_DISABLED,
+    "Auto-Trading using Python API disabled in Terminal",
+)
 IPC_CALL_FAILED: LastError = (mt5.RES_E_INTERNAL_FAIL, "IPC call failed")
 NO_IPC_CONNECTION: LastError = (mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 IPC_TIMEOUT: LastError = (mt5.RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout")

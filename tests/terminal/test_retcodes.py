@@ -7,73 +7,66 @@ import msgspec
 import pytest
 
 from mt5crs import constants as c
-from tests.terminal.desk import OPENING, Desk
-
-EURUSD: dict[str, Any] = {"symbol": "EURUSD", "volume": 0.1}
-BUY = EURUSD | {"action": 1, "type": 0}
-SELL = EURUSD | {"action": 1, "type": 1}
-
-
-def pending(kind: int, price: float, **fields: Any) -> dict[str, Any]:
-    return EURUSD | {"action": 5, "type": kind, "price": price} | fields
-
-
-# The quote is 1.10000/1.10010, stops and freeze level are 0 unless a test says otherwise.
-MISTAKES: list[tuple[str, dict[str, Any], int, str]] = [
-    ("nothing", {}, 10013, "Invalid request"),
-    ("unknown action", BUY | {"action": 99}, 10013, "Invalid request"),
-    ("no symbol", {"action": 1, "type": 0, "volume": 0.1}, 10013, "Invalid request"),
-    ("unknown symbol", BUY | {"symbol": "NOSUCH"}, 10021, "No prices"),
-    ("pending type in a deal", BUY | {"type": 2}, 10035, "Invalid order"),
-    ("market type pending", BUY | {"action": 5, "price": 1.0}, 10035, "Invalid order"),
-    ("volume 0", BUY | {"volume": 0.0}, 10014, "Invalid volume"),
-    ("volume negative", BUY | {"volume": -0.1}, 10014, "Invalid volume"),
-    ("volume below min", BUY | {"volume": 0.001}, 10014, "Invalid volume"),
-    ("volume above max", BUY | {"volume": 100.01}, 10014, "Invalid volume"),
-    ("volume off step", BUY | {"volume": 0.015}, 10014, "Invalid volume"),
-    ("no volume", {"action": 1, "type": 0, "symbol": "EURUSD"}, 10014, "Invalid volume"),
-    ("RETURN at market", BUY | {"type_filling": 2}, 10030, "Unsupported filling mode"),
-    ("BOC", BUY | {"type_filling": 3}, 10030, "Unsupported filling mode"),
-    ("buy stops: sl", BUY | {"sl": 1.10001}, 10016, "Invalid stops"),
-    ("buy stops: tp", BUY | {"tp": 1.09999}, 10016, "Invalid stops"),
-    ("sell stops: sl", SELL | {"sl": 1.10009}, 10016, "Invalid stops"),
-    ("sell stops: tp", SELL | {"tp": 1.10011}, 10016, "Invalid stops"),
-    ("negative sl", BUY | {"sl": -1.0}, 10016, "Invalid stops"),
-    ("too much", BUY | {"volume": 50.0}, 10019, "No money"),
-    ("unknown position", SELL | {"position": 12345}, 10036, "Position closed"),
-    ("buy limit above", pending(2, 1.10011), 10015, "Invalid price"),
-    ("sell limit below", pending(3, 1.09999), 10015, "Invalid price"),
-    ("buy stop below", pending(4, 1.10009), 10015, "Invalid price"),
-    ("sell stop above", pending(5, 1.10001), 10015, "Invalid price"),
-    ("price 0", pending(2, 0.0), 10015, "Invalid price"),
-    ("buy stop-limit: stoplimit", pending(6, 1.102, stoplimit=1.10201), 10015, "Invalid price"),
-    ("sell stop-limit: stoplimit", pending(7, 1.098, stoplimit=1.09799), 10015, "Invalid price"),
-    ("buy limit: sl", pending(2, 1.09, sl=1.09001), 10016, "Invalid stops"),
-    ("buy limit: tp", pending(2, 1.09, tp=1.08999), 10016, "Invalid stops"),
-    ("sell stop: sl", pending(5, 1.09, sl=1.08999), 10016, "Invalid stops"),
-    ("stop-limit: sl by stoplimit", pending(6, 1.102, stoplimit=1.101, sl=1.1015), 10016, "Invalid stops"),
-    ("past", pending(2, 1.09, type_time=2, expiration=OPENING - 1), 10022, "Invalid expiration"),
-    ("no expiration", pending(2, 1.09, type_time=2), 10022, "Invalid expiration"),
-    ("kind of expiration", pending(2, 1.09, type_time=9), 10022, "Invalid expiration"),
-    ("modify unknown", {"action": 7, "order": 5, "price": 1.0}, 10013, "Invalid request"),
-    ("remove unknown", {"action": 8, "order": 5}, 10013, "Invalid request"),
-    ("stops of unknown", {"action": 6, "position": 5, "sl": 1.0}, 10036, "Position closed"),
-    ("stops of nothing", {"action": 6, "symbol": "EURUSD", "sl": 1.0}, 10013, "Invalid request"),
-    ("close by unknown", {"action": 10, "position": 5, "position_by": 6}, 10036, "Position closed"),
-]
-
-
-@pytest.mark.parametrize(
-    ("fields", "retcode", "comment"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
+from mt5crs.terminal.simulated.trading.retcodes import (
+    CHECK_DONE,
+    CLIENT_SIDE,
+    COMMENTS,
+    HEDGE_PROHIBITED,
+    RETCODES,
 )
-def test_a_mistake_has_its_retcode(steady: Desk, fields: dict[str, Any], retcode: int, comment: str) -> None:
-    checked = steady.get("order_check", fields)
-    sent = steady.get("order_send", fields)
-    assert (checked.retcode, checked.comment) == (retcode, comment)
-    assert (sent.retcode, sent.comment) == (retcode, comment)
-    assert (sent.deal, sent.order) == (0, 0)
-    assert steady.get("positions_total") == steady.get("orders_total") == 0
-    assert steady.get("history_orders_total", 0, 1 << 40) == 0
+from tests.terminal.depths import Offers
+from tests.terminal.desk import OPENING, Desk
+from tests.terminal.retcode_cases import BUY, CASES, SELL, Case, pending
+from tests.terminal.test_invariants import story
+
+
+def specify(desk: Desk, **changes: Any) -> None:
+    """Change the specification of EURUSD as another broker would set it."""
+    symbols = desk.terminal._market.symbols
+    symbols["EURUSD"] = msgspec.structs.replace(symbols["EURUSD"], **changes)
+
+
+def situation(quotes: Callable[..., Desk], case: Case) -> Desk:
+    """Return a desk in the situation of a case."""
+    desk = quotes((0, 1.1, 1.1001), (3600, 1.1, 1.1001), **case.settings)
+    specify(desk, **case.symbol)
+    if case.offered is not None:
+        asks, bids = case.offered
+        desk.terminal._market.depth = Offers([(1.1001, asks)], [(1.1, bids)])
+    for request in case.before:
+        assert desk.get("order_send", request).retcode in (10009, 10010)
+    specify(desk, **case.after)
+    for name, value in case.switches.items():
+        setattr(desk.terminal.switches, name, value)
+    desk.at(case.second)
+    return desk
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_request_has_its_retcode(quotes: Callable[..., Desk], case: Case) -> None:
+    desk = situation(quotes, case)
+    before = story(desk)
+    checked = desk.get("order_check", case.request)
+    expected = case.retcode if case.checked is None else case.checked
+    assert (checked.retcode, checked.comment) == (expected, COMMENTS[expected])
+    assert story(desk) == before
+    sent = desk.get("order_send", case.request)
+    assert (sent.retcode, sent.comment) == (case.retcode, COMMENTS[case.retcode])
+    assert (sent.request_id == 0) is (case.retcode in CLIENT_SIDE)
+    if case.checked is None:  # refused: nothing happened
+        assert (sent.deal, sent.order) == (0, 0)
+        assert story(desk) == before
+
+
+def test_every_retcode_that_needs_no_fault_has_a_case() -> None:
+    expected = {code for code, row in RETCODES.items() if row.by != "fault"} - {CHECK_DONE}
+    assert {case.retcode for case in CASES} == expected
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_every_constant_of_a_retcode_is_in_the_table() -> None:
+    constants = {value for name, value in vars(c).items() if name.startswith("TRADE_RETCODE_")}
+    assert set(RETCODES) == constants | {CHECK_DONE, HEDGE_PROHIBITED}
 
 
 @pytest.mark.parametrize(
@@ -93,23 +86,6 @@ def test_a_mistake_has_its_retcode(steady: Desk, fields: dict[str, Any], retcode
 def test_the_edge_itself_is_allowed(steady: Desk, fields: dict[str, Any]) -> None:
     assert steady.get("order_check", fields).retcode == 0
     assert steady.get("order_send", fields).retcode == 10009
-
-
-def test_closing_mistakes(steady: Desk) -> None:
-    ticket = steady.deal(0, 0.1).order
-    assert steady.deal(1, 0.2, position=ticket).retcode == 10038
-    assert steady.deal(0, 0.1, position=ticket).retcode == 10013
-    assert steady.deal(1, 0.1, symbol="GBPUSD", position=ticket).retcode == 10013
-    other = steady.deal(0, 0.1).order
-    assert steady.send(action=10, position=ticket, position_by=other).retcode == 10013
-    assert steady.deal(1, 0.1, position=ticket).retcode == 10009
-    assert steady.deal(1, 0.1, position=ticket).retcode == 10036
-
-
-def specify(desk: Desk, **changes: Any) -> None:
-    """Change the specification of EURUSD as another broker would set it."""
-    symbols = desk.terminal._market.symbols
-    symbols["EURUSD"] = msgspec.structs.replace(symbols["EURUSD"], **changes)
 
 
 @pytest.mark.parametrize(
@@ -146,44 +122,25 @@ def test_the_stops_level_keeps_a_distance(
     assert steady.get("order_check", fields | far).retcode == 0
 
 
-def test_the_freeze_level_refuses_changes(steady: Desk) -> None:
+def test_beyond_the_freeze_level_all_can_be_changed(steady: Desk) -> None:
     order = steady.pend(2, 1.1).order
     ticket = steady.deal(0, 0.1, sl=1.0999).order
-    specify(steady, freeze_level=10)
-    assert steady.send(action=7, order=order, price=1.09).retcode == 10029
-    assert steady.send(action=8, order=order).retcode == 10029
-    assert steady.send(action=6, position=ticket).retcode == 10029
-    assert steady.deal(1, 0.1, position=ticket).retcode == 10029
     specify(steady, freeze_level=9)
     assert steady.send(action=8, order=order).retcode == 10009
     assert steady.send(action=6, position=ticket).retcode == 10009
 
 
-def test_instant_execution_wants_a_price(steady: Desk) -> None:
+def test_a_requote_tells_the_present_prices(steady: Desk) -> None:
     specify(steady, exemode=c.SYMBOL_TRADE_EXECUTION_INSTANT)
-    assert steady.deal(0, 0.1).retcode == 10015
     requote = steady.deal(0, 0.1, price=1.1, deviation=9)
     assert (requote.retcode, requote.bid, requote.ask) == (10004, 1.1, 1.1001)
-    assert steady.deal(0, 0.1, price=1.1, deviation=10).retcode == 10009
-    assert steady.deal(0, 0.1, price=1.1001, type_filling=1).retcode == 10030
-
-
-def test_limits(quotes: Callable[..., Desk]) -> None:
-    desk = quotes((0, 1.1, 1.1001), (3600, 1.1, 1.1001), limit_orders=1)
-    assert desk.pend(2, 1.09).retcode == 10009
-    assert desk.pend(2, 1.09).retcode == 10033
-    specify(desk, volume_limit=0.3)
-    assert desk.deal(0, 0.2).retcode == 10009
-    assert desk.deal(0, 0.01).retcode == 10034
-    assert desk.deal(1, 0.3).retcode == 10009
-
-
-def test_masks_of_the_symbol(steady: Desk) -> None:
-    specify(steady, expiration_mode=1, order_mode=1 | 2, filling_mode=1)
-    assert steady.pend(2, 1.09, type_time=c.ORDER_TIME_DAY).retcode == 10022
-    assert steady.pend(4, 1.11).retcode == 10035
-    assert steady.deal(0, 0.1, sl=1.09).retcode == 10035
-    assert steady.deal(0, 0.1, type_filling=1).retcode == 10030
+    done = steady.deal(0, 0.1, price=1.1, deviation=10, type_filling=1)
+    assert (done.retcode, done.price) == (10009, 1.1001)
+    # instant execution fills or kills market orders and lets the others wait, whatever was asked for
+    steady.pend(2, 1.09)
+    (pending_,) = steady.get("orders_get")
+    (market,) = steady.get("history_orders_get", ticket=done.order)
+    assert (market.type_filling, pending_.type_filling) == (c.ORDER_FILLING_FOK, c.ORDER_FILLING_RETURN)
 
 
 def test_the_market_closes_when_the_replay_ends(steady: Desk) -> None:

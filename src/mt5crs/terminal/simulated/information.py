@@ -2,7 +2,9 @@
 
 from mt5crs._version import __version__
 from mt5crs.constants import (
+    ACCOUNT_MARGIN_MODE_EXCHANGE,
     ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+    ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
     ACCOUNT_STOPOUT_MODE_PERCENT,
     ACCOUNT_TRADE_MODE_DEMO,
 )
@@ -10,11 +12,17 @@ from mt5crs.model import AccountInfo, TerminalInfo
 from mt5crs.terminal.simulated.accounting.account import Totals
 from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS
 from mt5crs.terminal.simulated.config import SimulatedConfig
+from mt5crs.terminal.simulated.switches import Switches
 
 TERMINAL_VERSION = 500
 BUILD = 5231
 RELEASED = "19 Aug 2025"
 COMPANY = "MT5-CRS"
+MARGIN_MODES = {
+    "netting": ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
+    "exchange": ACCOUNT_MARGIN_MODE_EXCHANGE,
+    "hedging": ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+}
 
 
 def version() -> tuple[int, int, str]:
@@ -22,15 +30,15 @@ def version() -> tuple[int, int, str]:
     return TERMINAL_VERSION, BUILD, RELEASED
 
 
-def terminal_info(config: SimulatedConfig) -> TerminalInfo:
+def terminal_info(config: SimulatedConfig, switches: Switches) -> TerminalInfo:
     """Return the terminal's state and settings."""
     values: dict[str, object] = {
         "community_account": False,
         "community_connection": False,
-        "connected": True,
+        "connected": switches.connected,
         "dlls_allowed": False,
-        "trade_allowed": True,
-        "tradeapi_disabled": False,
+        "trade_allowed": switches.terminal_trade_allowed,
+        "tradeapi_disabled": switches.tradeapi_disabled,
         "email_enabled": False,
         "ftp_enabled": False,
         "notifications_enabled": False,
@@ -51,7 +59,7 @@ def terminal_info(config: SimulatedConfig) -> TerminalInfo:
     return TerminalInfo(values[name] for name in TerminalInfo.__annotations__)
 
 
-def account_info(config: SimulatedConfig, totals: Totals) -> AccountInfo:
+def account_info(config: SimulatedConfig, switches: Switches, totals: Totals) -> AccountInfo:
     """Return the account's settings and totals."""
     values: dict[str, object] = {
         "login": config.login,
@@ -59,11 +67,11 @@ def account_info(config: SimulatedConfig, totals: Totals) -> AccountInfo:
         "leverage": config.leverage,
         "limit_orders": config.limit_orders,
         "margin_so_mode": ACCOUNT_STOPOUT_MODE_PERCENT,
-        "trade_allowed": True,
-        "trade_expert": True,
-        "margin_mode": ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+        "trade_allowed": switches.account_trade_allowed,
+        "trade_expert": switches.account_trade_expert,
+        "margin_mode": MARGIN_MODES[config.margin_mode],
         "currency_digits": CURRENCY_DIGITS,
-        "fifo_close": False,
+        "fifo_close": config.fifo_close and config.margin_mode == "hedging",
         "margin_so_call": config.margin_so_call,
         "margin_so_so": config.margin_so_so,
         "margin_initial": 0.0,

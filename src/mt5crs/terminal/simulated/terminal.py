@@ -20,6 +20,7 @@ from mt5crs.constants import (
 )
 from mt5crs.last_error import (
     AUTHORIZATION_FAILED,
+    AUTO_TRADING_DISABLED,
     CALL_FAILED,
     INVALID_PARAMS,
     NOT_FOUND,
@@ -40,7 +41,10 @@ from mt5crs.terminal.simulated.prices.live import NEVER
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from mt5crs.terminal.simulated.specification import Specification
+from mt5crs.terminal.simulated.switches import Switches
 from mt5crs.terminal.simulated.trading.activation import Activation
+from mt5crs.terminal.simulated.trading.draft import Rules
+from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.requests import Trading
 
 END_OF_TIME = 1 << 36  # seconds: the year 4147
@@ -72,13 +76,16 @@ def _msc(seconds: int) -> int:
 
 
 class SimulatedTerminal:
-    """A terminal with made-up or replayed prices and one hedging account.
+    """A terminal with made-up or replayed prices and one account.
 
     Deterministic: the same settings, the same clock readings and the same calls give the same answers.
 
     Args:
         config: The settings.
         clock: Returns seconds; server time is derived from it.
+
+    Attributes:
+        switches: What is allowed at present; may be changed at any time.
 
     Raises:
         SettingError: A setting or the replay file cannot be used.
@@ -93,8 +100,11 @@ class SimulatedTerminal:
         symbols = self._market.symbols
         self._money = Money(symbols, self._market.tick, self.config.currency, self.config.leverage)
         self._account = Account(symbols, self._market.tick, self._money, self.config.deposit, now_msc)
-        ledger = Ledger(self._account)
-        self._trading = Trading(self._account, self._market, ledger, self.config.limit_orders)
+        ledger = Ledger(self._account, self.config.margin_mode)
+        self.switches = Switches.of(self.config)
+        execution = Execution(ledger, self._market)
+        rules = Rules.of(self.config)
+        self._trading = Trading(self._account, self._market, ledger, execution, rules, self.switches)
         stop_out = self.config.margin_so_so
         self._activation = Activation(self._account, self._market, ledger, stop_out, now_msc)
         self._specifications: dict[str, Specification] = {}
@@ -187,11 +197,11 @@ class SimulatedTerminal:
         return _ok(version())
 
     def _terminal_info(self) -> Result:
-        return _ok(terminal_info(self.config))
+        return _ok(terminal_info(self.config, self.switches))
 
     def _account_info(self) -> Result:
         self._pass_time()
-        return _ok(account_info(self.config, self._account.totals()))
+        return _ok(account_info(self.config, self.switches, self._account.totals()))
 
     # ---- symbols ----
 
@@ -351,10 +361,14 @@ class SimulatedTerminal:
         return Result(None, CALL_FAILED) if profit is None else _ok(profit)
 
     def _order_check(self, request: Mapping[str, object]) -> Result:
+        if self.switches.tradeapi_disabled:
+            return Result(None, CALL_FAILED)  # the official package has the text of the reason in order_send
         self._pass_time()
         return _ok(self._trading.check(request))
 
     def _order_send(self, request: Mapping[str, object]) -> Result:
+        if self.switches.tradeapi_disabled:
+            return Result(None, AUTO_TRADING_DISABLED)
         self._pass_time()
         return _ok(self._trading.send(request))
 

@@ -7,6 +7,7 @@ import numpy as np
 from mt5crs.model import Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
 from mt5crs.terminal.simulated.instruments.catalogue import Catalogue, Instrument, load_catalogue
+from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
 from mt5crs.terminal.simulated.prices.replay import Replay, load_replay
@@ -30,6 +31,7 @@ class Market:
         clock: Server time.
         selected: The symbols in Market Watch.
         live_ticks: The present of the symbols that were asked for.
+        depth: How much there is at which price.
     """
 
     def __init__(self, config: SimulatedConfig, clock: Callable[[], float]) -> None:
@@ -47,6 +49,7 @@ class Market:
         self.clock = ServerClock(clock, start, speed or 1.0)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
         self._seed = config.seed
+        self.depth = Depth(config.seed)
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
         self._legs: dict[str, LegPath] = {}
         self._sources: dict[str, PriceSource] = {}

@@ -36,6 +36,9 @@ class Trigger(NamedTuple):
 
 
 TRIGGERS: dict[int, Trigger] = {
+    # What is left of a market order waits with a price of 0: every quote sets it off.
+    ORDER_TYPE_BUY: Trigger(True, True, ORDER_TYPE_BUY),
+    ORDER_TYPE_SELL: Trigger(False, True, ORDER_TYPE_SELL),
     ORDER_TYPE_BUY_LIMIT: Trigger(True, False, ORDER_TYPE_BUY),
     ORDER_TYPE_SELL_LIMIT: Trigger(False, True, ORDER_TYPE_SELL),
     ORDER_TYPE_BUY_STOP: Trigger(True, True, ORDER_TYPE_BUY),
@@ -43,7 +46,9 @@ TRIGGERS: dict[int, Trigger] = {
     ORDER_TYPE_BUY_STOP_LIMIT: Trigger(True, True, ORDER_TYPE_BUY_LIMIT),
     ORDER_TYPE_SELL_STOP_LIMIT: Trigger(False, False, ORDER_TYPE_SELL_LIMIT),
 }
-"""The pending order types."""
+"""All that can rest."""
+
+PENDING_TYPES = frozenset(TRIGGERS) - {ORDER_TYPE_BUY, ORDER_TYPE_SELL}
 
 STOP_LIMITS = frozenset({ORDER_TYPE_BUY_STOP_LIMIT, ORDER_TYPE_SELL_STOP_LIMIT})
 LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})

@@ -2,28 +2,48 @@
 
 from collections.abc import Callable, Mapping
 from math import isfinite
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
 from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
-from mt5crs.terminal.simulated.accounting.account import Account, Totals
-from mt5crs.terminal.simulated.accounting.entities import Order, market_price, stated_expiration
+from mt5crs.terminal.simulated.accounting.account import Account
+from mt5crs.terminal.simulated.accounting.entities import (
+    BUYS,
+    Order,
+    Position,
+    market_price,
+    position_of,
+    stated_expiration,
+)
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.live import NO_TICK
 from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.terminal.simulated.trading.checks import VOLUME_TOLERANCE, Draft, margin_after, verdict
+from mt5crs.terminal.simulated.switches import Switches
+from mt5crs.terminal.simulated.trading.checks import totals_after, verdict
+from mt5crs.terminal.simulated.trading.draft import Draft, Rules
+from mt5crs.terminal.simulated.trading.execution import Execution, traded
+from mt5crs.terminal.simulated.trading.levels import OTC_EXECUTION, proper_price
+from mt5crs.terminal.simulated.trading.limits import VOLUME_TOLERANCE
 from mt5crs.terminal.simulated.trading.matching import STOP_LIMITS
 from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
 ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
 FIELD_DEFAULTS = {name: ABSENT[kind] for name, kind in TradeRequest.__annotations__.items()}
+NUMBER_NAMES = ("volume", "price", "stoplimit", "sl", "tp")
+NUMBERS = attrgetter(*NUMBER_NAMES)
 QUOTED = (c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING)  # the answers to these carry bid and ask
+OF_ORDERS = (c.TRADE_ACTION_MODIFY, c.TRADE_ACTION_REMOVE)
+OF_POSITIONS = (c.TRADE_ACTION_SLTP, c.TRADE_ACTION_CLOSE_BY)
+CHECKED = attrgetter("balance", "equity", "profit", "margin", "margin_free", "margin_level")
 T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
-    """What an accepted request did: the numbers of its result."""
+    """What an accepted request did: the return code and the numbers of its result."""
 
+    retcode: int = c.TRADE_RETCODE_DONE
     deal: int = 0
     order: int = 0
     volume: float = 0.0
@@ -37,14 +57,26 @@ class Trading:
         account: The account.
         market: The prices.
         ledger: What carries fills out.
-        limit_orders: The most pending orders at a time; 0 is no limit.
+        execution: What meets orders with the depth of market.
+        rules: What the account's settings demand.
+        switches: What is allowed at present.
     """
 
-    def __init__(self, account: Account, market: Market, ledger: Ledger, limit_orders: int) -> None:
+    def __init__(
+        self,
+        account: Account,
+        market: Market,
+        ledger: Ledger,
+        execution: Execution,
+        rules: Rules,
+        switches: Switches,
+    ) -> None:
         self._account = account
         self._market = market
         self._ledger = ledger
-        self._limit_orders = limit_orders
+        self._execution = execution
+        self._rules = rules
+        self._switches = switches
         self._request_id = 0
         self._actions: dict[int, Callable[[Draft], Outcome]] = {
             c.TRADE_ACTION_DEAL: self._deal,
@@ -56,17 +88,19 @@ class Trading:
         }
 
     def check(self, fields: Mapping[str, object]) -> OrderCheckResult:
-        """Judge a request; nothing changes.
+        """Judge a request; nothing changes. What only the depth of market can refuse is not foreseen.
 
         Args:
             fields: The request's fields that were given.
         """
-        draft = self._draft(fields)
+        asked = _request(fields)
+        draft = self._draft(asked)
         retcode = verdict(draft)
         numbers: tuple[float, ...] = (0.0,) * 6
         if retcode in (CHECK_DONE, c.TRADE_RETCODE_NO_MONEY):
-            numbers = self._totals_after(draft)
-        return OrderCheckResult((retcode, *numbers, COMMENTS[retcode], draft.request))
+            after = totals_after(draft)
+            numbers = CHECKED(after)
+        return OrderCheckResult((retcode, *numbers, COMMENTS[retcode], asked))
 
     def send(self, fields: Mapping[str, object]) -> OrderSendResult:
         """Judge a request and carry it out.
@@ -74,77 +108,78 @@ class Trading:
         Args:
             fields: The request's fields that were given.
         """
-        draft = self._draft(fields)
+        asked = _request(fields)
+        draft = self._draft(asked)
         retcode = verdict(draft)
         if retcode in CLIENT_SIDE:
             numbers = (0, 0, 0.0, 0.0, 0.0, 0.0)
-            return OrderSendResult((retcode, *numbers, COMMENTS[retcode], 0, 0, draft.request))
+            return OrderSendResult((retcode, *numbers, COMMENTS[retcode], 0, 0, asked))
         self._request_id += 1
-        action = draft.request.action
+        action = asked.action
         quoted = retcode == c.TRADE_RETCODE_REQUOTE or (not retcode and action in QUOTED)
         quote = (draft.tick.bid, draft.tick.ask) if quoted else (0.0, 0.0)
-        outcome = Outcome() if retcode else self._actions[action](draft)
-        retcode = retcode or c.TRADE_RETCODE_DONE
-        return OrderSendResult(
-            (retcode, *outcome, *quote, COMMENTS[retcode], self._request_id, 0, draft.request)
-        )
+        outcome = Outcome(retcode) if retcode else self._actions[action](draft)
+        comment = COMMENTS[outcome.retcode]
+        return OrderSendResult((*outcome, *quote, comment, self._request_id, 0, asked))
 
-    def _draft(self, fields: Mapping[str, object]) -> Draft:
-        request = self._request(fields)
-        position = self._account.positions.get(request.position)
-        order = self._account.orders.get(request.order)
-        changed = order or (None if request.symbol else position)
-        name = request.symbol if changed is None else changed.symbol
+    def _draft(self, asked: TradeRequest) -> Draft:
+        action = asked.action
+        order = self._account.orders.get(asked.order) if action in OF_ORDERS else None
+        position = self._position(asked)
+        of_position = position if action in OF_POSITIONS else None
+        subject = of_position or order
+        name = asked.symbol if subject is None else subject.symbol
         symbol = self._market.symbols.get(name)
         return Draft(
-            request=request,
+            request=asked if symbol is None else _proper(asked, symbol),
             account=self._account,
+            rules=self._rules,
+            switches=self._switches,
             symbol=symbol,
             tick=NO_TICK if symbol is None else self._market.tick(name),
             is_open=symbol is not None and self._market.is_open(name),
             now_msc=self._market.clock.now_msc(),
-            limit_orders=self._limit_orders,
             position=position,
-            other=self._account.positions.get(request.position_by),
+            other=self._account.positions.get(asked.position_by),
             order=order,
         )
 
-    def _request(self, fields: Mapping[str, object]) -> TradeRequest:
-        """Return the request with all its fields; a volume a hair beside its step is on it."""
-        request = TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
-        symbol = self._market.symbols.get(request.symbol)
-        if symbol is None or not isfinite(request.volume):
-            return request
-        steps = request.volume / symbol.volume_step
-        if abs(steps - round(steps)) >= VOLUME_TOLERANCE:
-            return request
-        on_step = {**fields, "volume": round(round(steps) * symbol.volume_step, 8)}
-        return TradeRequest(on_step.get(name, default) for name, default in FIELD_DEFAULTS.items())
-
-    def _totals_after(self, draft: Draft) -> tuple[float, ...]:
-        totals = self._account.totals()
-        after = Totals.of(totals.balance, totals.credit, totals.profit, margin_after(draft))
-        return after.balance, after.equity, after.profit, after.margin, after.margin_free, after.margin_level
+    def _position(self, asked: TradeRequest) -> Position | None:
+        """Return the position that is named; on a netting account the symbol names one as well."""
+        positions = self._account.positions
+        if asked.position or self._rules.hedging:
+            return positions.get(asked.position)
+        return position_of(positions.values(), asked.symbol)
 
     # ---- actions ----
 
     def _deal(self, draft: Draft) -> Outcome:
-        tick = draft.tick
-        price = market_price(draft.is_buy, tick.bid, tick.ask)
-        order = self._order(draft, price)
+        order = self._order(draft, market_price(draft.is_buy, draft.tick.bid, draft.tick.ask))
         order.position_id = draft.request.position
-        deal = self._ledger.fill(order, price, draft.now_msc)
-        return Outcome(deal.ticket, order.ticket, order.volume_initial, price)
+        if draft.instrument.exemode in OTC_EXECUTION:
+            order.type_filling = c.ORDER_FILLING_FOK
+        deals = self._execution.execute(order, draft.tick, draft.now_msc)
+        volume, price = traded(deals)
+        if order.state == c.ORDER_STATE_FILLED:
+            retcode = c.TRADE_RETCODE_DONE
+        elif deals:
+            retcode = c.TRADE_RETCODE_DONE_PARTIAL
+        else:
+            waits = order.ticket in self._account.orders
+            retcode = c.TRADE_RETCODE_PLACED if waits else c.TRADE_RETCODE_REJECT
+        return Outcome(retcode, deals[0].ticket if deals else 0, order.ticket, volume, price)
 
     def _pending(self, draft: Draft) -> Outcome:
         request = draft.request
         order = self._order(draft, request.price)
         if order.type in STOP_LIMITS:
             order.price_stoplimit = request.stoplimit
+        if draft.instrument.exemode in OTC_EXECUTION:
+            order.type_filling = c.ORDER_FILLING_RETURN
         order.type_time = request.type_time
         order.expiration = stated_expiration(request, order.time_setup_msc)
-        self._account.orders[order.ticket] = order
-        return Outcome(0, order.ticket, order.volume_initial)
+        self._ledger.rest(order)
+        return Outcome(order=order.ticket, volume=order.volume_initial)
 
     def _sltp(self, draft: Draft) -> Outcome:
         position = _there(draft.position)
@@ -158,32 +193,33 @@ class Trading:
         order.type_time = request.type_time
         order.expiration = stated_expiration(request, order.time_setup_msc)
         order.price_stoplimit = request.stoplimit if order.type in STOP_LIMITS else 0.0
-        return Outcome(0, order.ticket)
+        return Outcome(order=order.ticket)
 
     def _remove(self, draft: Draft) -> Outcome:
-        order = _there(draft.order)
-        tick = draft.tick
-        self._ledger.finish(order, c.ORDER_STATE_CANCELED, draft.now_msc, tick.bid)
-        return Outcome(0, order.ticket)
+        order, tick = _there(draft.order), draft.tick
+        price = market_price(order.type in BUYS, tick.bid, tick.ask)
+        self._ledger.finish(order, c.ORDER_STATE_CANCELED, draft.now_msc, price)
+        return Outcome(order=order.ticket)
 
     def _close_by(self, draft: Draft) -> Outcome:
         one, other = _there(draft.position), _there(draft.other)
+        volume, price = min(one.volume, other.volume), other.price_open
         order = Order(
             ticket=self._account.next_order_ticket(),
             symbol=one.symbol,
             type=c.ORDER_TYPE_CLOSE_BY,
-            volume_initial=min(one.volume, other.volume),
-            volume_current=0.0,
-            price_open=other.price_open,
+            volume_initial=volume,
+            volume_current=volume,
+            price_open=price,
             time_setup_msc=draft.now_msc,
             magic=draft.request.magic,
             reason=c.ORDER_REASON_EXPERT,
             comment=draft.request.comment or f"close #{one.ticket} by #{other.ticket}",
-            position_id=one.ticket,
-            position_by_id=other.ticket,
+            position_id=one.identifier,
+            position_by_id=other.identifier,
         )
         deal = self._ledger.close_by(order, one, other, draft.now_msc)
-        return Outcome(deal.ticket, order.ticket, order.volume_initial, other.price_open)
+        return Outcome(deal=deal.ticket, order=order.ticket, volume=volume, price=price)
 
     def _order(self, draft: Draft, price: float) -> Order:
         request = draft.request
@@ -202,6 +238,32 @@ class Trading:
             tp=request.tp,
             type_filling=request.type_filling,
         )
+
+
+def _request(fields: Mapping[str, object]) -> TradeRequest:
+    """Return the request with all its fields."""
+    return TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
+
+
+def _proper(asked: TradeRequest, symbol: Instrument) -> TradeRequest:
+    """Return a request as the server reads it: prices have the symbol's digits, the volume is on its step."""
+    volume, *prices = asks = NUMBERS(asked)
+    proper = (
+        _proper_volume(volume, symbol.volume_step),
+        *(proper_price(symbol, price) if price else price for price in prices),
+    )
+    if proper == asks:
+        return asked
+    fields = dict(zip(FIELD_DEFAULTS, asked, strict=True)) | dict(zip(NUMBER_NAMES, proper, strict=True))
+    return TradeRequest(fields.values())
+
+
+def _proper_volume(volume: float, step: float) -> float:
+    """Return a volume; one that is a hair beside its step is on it."""
+    if not isfinite(volume):
+        return volume
+    steps = volume / step
+    return volume if abs(steps - round(steps)) >= VOLUME_TOLERANCE else round(round(steps) * step, 8)
 
 
 def _there(thing: T | None) -> T:

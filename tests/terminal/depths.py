@@ -1,0 +1,51 @@
+"""Depths of market that a test writes down."""
+
+from mt5crs.model import Tick
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.prices.depth import Depth, Level
+
+Offer = tuple[float, float]
+
+
+class Offers(Depth):
+    """So many lots at these prices, and no more once they are taken; best price first."""
+
+    def __init__(self, asks: list[Offer], bids: list[Offer] | None = None) -> None:
+        self._sides = {
+            is_buy: [Level(*offer) for offer in offers if offer[1]]
+            for is_buy, offers in ((True, asks), (False, bids or []))
+        }
+
+    def peek(
+        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+    ) -> list[Level]:
+        found: list[Level] = []
+        for price, there in self._sides[is_buy]:
+            beyond = limit is not None and (price > limit if is_buy else price < limit)
+            if beyond or volume <= 0:
+                break
+            lots = min(there, volume)
+            volume = round(volume - lots, 8)
+            found.append(Level(price, lots))
+        return found
+
+    def take(
+        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+    ) -> list[Level]:
+        taken = self.peek(instrument, tick, is_buy, volume, limit)
+        gone = dict(taken)
+        left = [Level(price, round(lots - gone.get(price, 0.0), 8)) for price, lots in self._sides[is_buy]]
+        self._sides[is_buy] = [level for level in left if level.volume]
+        return taken
+
+
+class Thin(Depth):
+    """Three levels, a point apart, of as few lots as the volume of the quote's last digit says."""
+
+    def peek(
+        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+    ) -> list[Level]:
+        price, away = (tick.ask, instrument.point) if is_buy else (tick.bid, -instrument.point)
+        lots = 0.01 * (1 + round(price / instrument.point) % 7)
+        asks = [(instrument.normalize(price + step * away), round(lots, 8)) for step in range(3)]
+        return Offers(asks, asks).peek(instrument, tick, is_buy, volume, limit)
