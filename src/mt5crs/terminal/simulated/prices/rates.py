@@ -9,7 +9,7 @@ import numpy as np
 from mt5crs.constants import TIMEFRAME_D1, TIMEFRAME_M1, TIMEFRAME_MN1, TIMEFRAME_W1
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, collect
-from mt5crs.terminal.simulated.prices.sources import PriceSource
+from mt5crs.terminal.simulated.prices.sources import PriceSource, Reaching
 from mt5crs.terminal.simulated.prices.timeframes import DAY, PERIODS, Times, aggregate, open_time
 
 CACHED_BARS = 3_000_000  # of all symbols together: 180 MB
@@ -115,6 +115,7 @@ class Rates:
     def __init__(self, name: str, source: PriceSource, cache: SpanCache) -> None:
         self._name = name
         self._source = source
+        self._reaching = source if isinstance(source, Reaching) else None
         self._cache = cache
 
     def between(self, timeframe: int, start: int, stop: int, now_msc: int) -> RatesArray:
@@ -148,8 +149,13 @@ class Rates:
 
     def last(self, timeframe: int, stop: int, count: int, now_msc: int) -> RatesArray:
         """Return the last `count` bars that open at or before `stop`; all there are if fewer."""
-        reach = PERIODS[timeframe] * (count + 1) + (31 * DAY if timeframe == TIMEFRAME_MN1 else 0)
         stop = min(stop, now_msc // 1000)
+        if self._reaching is not None:
+            # One more: the newest may have no tick yet.
+            start = self._reaching.reach_back(timeframe, stop, count + 1)
+            bars = self.between(timeframe, start, stop, now_msc)
+            return bars[max(len(bars) - count, 0) :]
+        reach = PERIODS[timeframe] * (count + 1) + (31 * DAY if timeframe == TIMEFRAME_MN1 else 0)
         while True:
             start = stop - reach
             bars = self.between(timeframe, start, stop, now_msc)

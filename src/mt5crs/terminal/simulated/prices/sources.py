@@ -1,13 +1,13 @@
 """Where the prices of one symbol come from: the interface, and what bars or ticks from a file give."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mt5crs.model import RatesArray, TicksArray
 from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, collect, expand
-
-TICK_CACHE_MINUTES = 3
+from mt5crs.terminal.simulated.prices.modelling import directions
+from mt5crs.terminal.simulated.prices.timeframes import Times, open_times
 
 
 class PriceSource(Protocol):
@@ -42,15 +42,40 @@ class PriceSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Reaching(Protocol):
+    """A source that knows where its bars are, so that nobody has to look for them in its gaps."""
+
+    def reach_back(self, timeframe: int, stop: int, count: int) -> int:
+        """Return when the first of the last `count` bars opens that open at or before `stop`.
+
+        Where there are fewer it is the first bar.
+        """
+        ...
+
+
 class BarSource:
-    """Prices of which M1 bars are known; ticks are expanded from them as they are asked for."""
+    """Prices of which M1 bars are known; ticks are expanded from them as they are asked for.
+
+    Args:
+        bars: Ascending, no two of the same minute.
+        digits: Digits of the prices.
+        has_last: Whether ticks carry trades.
+        modelling: See `expand`.
+    """
 
     contiguous = False
 
-    def __init__(self, bars: RatesArray, digits: int) -> None:
+    def __init__(
+        self, bars: RatesArray, digits: int, *, has_last: bool = False, modelling: str = "every_tick"
+    ) -> None:
         self.digits = digits
         self._bars = bars
+        self._has_last = has_last
+        self._modelling = modelling
+        self._rising = directions(bars)
         self._times = np.ascontiguousarray(bars["time"])
+        self._opened: dict[int, Times] = {}
         self.start = int(self._times[0]) if len(bars) else 0
         self.end_msc: int | None = (int(self._times[-1]) + MINUTE) * 1000 if len(bars) else 0
 
@@ -59,10 +84,20 @@ class BarSource:
         first, last = np.searchsorted(self._times, (start, stop))
         return self._bars[first:last]
 
+    def reach_back(self, timeframe: int, stop: int, count: int) -> int:
+        """See `Reaching.reach_back`."""
+        opened = self._opened.get(timeframe)
+        if opened is None:
+            opened = self._opened[timeframe] = np.unique(open_times(self._times, timeframe))
+        place = int(np.searchsorted(opened, stop, side="right"))
+        return int(opened[max(place - count, 0)]) if len(opened) else self.start
+
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
-        first = start_msc // MINUTE_MSC * MINUTE
-        ticks = expand(self.bars(first, -(-stop_msc // 1000)), self.digits)
+        first, last = np.searchsorted(
+            self._times, (start_msc // MINUTE_MSC * MINUTE, -(-stop_msc // 1000))
+        ).tolist()
+        ticks = self._expanded(first, last)
         begin, end = np.searchsorted(ticks["time_msc"], (start_msc, stop_msc))
         return ticks[begin:end]
 
@@ -71,7 +106,8 @@ class BarSource:
         minute = msc // MINUTE_MSC * MINUTE
         ticks = self.ticks(minute * 1000, msc + 1)
         if not len(ticks):
-            ticks = expand(self._bar_before(minute), self.digits)
+            place = int(np.searchsorted(self._times, minute))
+            ticks = self._expanded(max(place - 1, 0), place)
         return ticks[-1:]
 
     def next_msc(self, msc: int) -> int | None:
@@ -82,9 +118,14 @@ class BarSource:
             return int(rest["time_msc"][0])
         return self._minute_after(minute)
 
-    def _bar_before(self, time: int) -> RatesArray:
-        place = int(np.searchsorted(self._times, time))
-        return self._bars[max(place - 1, 0) : place]
+    def _expanded(self, first: int, last: int) -> TicksArray:
+        return expand(
+            self._bars[first:last],
+            self.digits,
+            rising=self._rising[first:last],
+            has_last=self._has_last,
+            modelling=self._modelling,
+        )
 
     def _minute_after(self, time: int) -> int | None:
         place = int(np.searchsorted(self._times, time, side="right"))
@@ -107,6 +148,10 @@ class TickSource:
     def bars(self, start: int, stop: int) -> RatesArray:
         """See `PriceSource.bars`."""
         return self._bars.bars(start, stop)
+
+    def reach_back(self, timeframe: int, stop: int, count: int) -> int:
+        """See `Reaching.reach_back`."""
+        return self._bars.reach_back(timeframe, stop, count)
 
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
