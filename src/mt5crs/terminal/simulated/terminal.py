@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.constants import (
+    BOOK_TYPE_BUY,
+    BOOK_TYPE_SELL,
     COPY_TICKS_ALL,
     COPY_TICKS_INFO,
     COPY_TICKS_TRADE,
@@ -27,7 +29,7 @@ from mt5crs.last_error import (
     OUT_OF_MEMORY,
     SUCCESS,
 )
-from mt5crs.model import TicksArray, TradeOrder, TradePosition
+from mt5crs.model import BookInfo, TicksArray, TradeOrder, TradePosition
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.groups import group_filter
 from mt5crs.terminal.port import Deferred
@@ -250,7 +252,13 @@ class SimulatedTerminal:
     def _market_book_get(self, symbol: str) -> Result:
         if symbol not in self._books:
             return Result(None, NOT_FOUND)
-        return _ok(())
+        instrument = self._market.symbols[symbol]
+        if not instrument.book_depth:
+            return _ok(())
+        asks, bids = self._market.depth.levels(instrument, self._market.tick(symbol))
+        rows = [(BOOK_TYPE_SELL, level) for level in reversed(asks)]
+        rows += [(BOOK_TYPE_BUY, level) for level in bids]
+        return _ok(tuple(BookInfo((kind, price, int(lots), lots)) for kind, (price, lots) in rows))
 
     def _market_book_release(self, symbol: str) -> Result:
         known = symbol in self._books

@@ -1,20 +1,39 @@
-"""How much volume there is at which price."""
+"""The depth of market: what can be bought and sold at this tick, and at which prices.
 
+No source of prices has depth, so it is made up, as a pure function of seed, symbol and tick: the best levels
+stand at the quote, further ones one or two tick sizes behind the one before, each with between half and one
+and a half of the instrument's usual volume. What fills take from it is missing until the next tick. A symbol
+without depth has one level of any volume on either side.
+"""
+
+import hashlib
+import math
 from typing import NamedTuple
 
 from mt5crs.model import Tick
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
+EXACT = 8  # digits of a volume: what floats add to a sum of lots is gone
+
 
 class Level(NamedTuple):
-    """Volume at a price."""
+    """A price of the depth of market, or of a fill.
+
+    Attributes:
+        price: Of one unit.
+        volume: Lots.
+    """
 
     price: float
     volume: float
 
 
+Moment = tuple[int, float, float]  # two ticks may come in one millisecond: their prices tell them apart
+Taken = dict[tuple[bool, float], float]
+
+
 class Depth:
-    """The depth of market of all symbols: any volume at the quote.
+    """The depth of every symbol, and what was taken from it.
 
     Args:
         seed: Selects the volumes.
@@ -22,28 +41,93 @@ class Depth:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._taken: dict[str, tuple[Moment, Taken]] = {}
 
-    def take(
-        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
-    ) -> list[Level]:
-        """Take volume out of the depth, best price first, and remember that it is gone.
-
-        Args:
-            instrument: The symbol.
-            tick: Its quote.
-            is_buy: Whether to take from those who sell.
-            volume: Lots.
-            limit: The worst price to take at; None for any.
-
-        Returns:
-            What was taken: the levels with the lots at each, together not more than the volume.
-        """
-        return self.peek(instrument, tick, is_buy, volume, limit)
+    def levels(self, instrument: Instrument, tick: Tick) -> tuple[list[Level], list[Level]]:
+        """Return what is left at a tick: asks ascending and bids descending; none before the first tick."""
+        return self._left(instrument, tick, is_buy=True), self._left(instrument, tick, is_buy=False)
 
     def peek(
         self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
     ) -> list[Level]:
-        """Return what `take` would, without taking it."""
-        price = tick.ask if is_buy else tick.bid
-        beyond = limit is not None and (price > limit if is_buy else price < limit)
-        return [] if beyond else [Level(price, volume)]
+        """Return the fills that an order would get, from the best price on.
+
+        Args:
+            instrument: The symbol.
+            tick: Its present.
+            is_buy: Whether asks are taken, not bids.
+            volume: The most to fill, in lots.
+            limit: The worst price.
+
+        Returns:
+            Fills of together at most `volume`; none where there is nothing at `limit` or better.
+        """
+        fills: list[Level] = []
+        missing = volume
+        for level in self._left(instrument, tick, is_buy):
+            if missing <= 0 or _is_worse(level.price, limit, is_buy):
+                break
+            fills.append(Level(level.price, min(level.volume, missing)))
+            missing = round(missing - fills[-1].volume, EXACT)
+        return fills
+
+    def take(
+        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+    ) -> list[Level]:
+        """Fill as `peek` says: until the next tick what was filled is gone."""
+        fills = self.peek(instrument, tick, is_buy, volume, limit)
+        if instrument.book_depth:
+            taken = self._taken_at(instrument.name, tick)
+            for price, filled in fills:
+                taken[is_buy, price] = taken.get((is_buy, price), 0.0) + filled
+            self._taken[instrument.name] = (_moment(tick), taken)
+        return fills
+
+    def _left(self, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
+        if not tick.time_msc:
+            return []
+        taken = self._taken_at(instrument.name, tick)
+        levels = _made_up(self._seed, instrument, tick, is_buy)
+        if not taken:
+            return levels
+        left = (
+            Level(price, round(volume - taken.get((is_buy, price), 0.0), EXACT)) for price, volume in levels
+        )
+        return [level for level in left if level.volume > 0]
+
+    def _taken_at(self, symbol: str, tick: Tick) -> Taken:
+        known = self._taken.get(symbol)
+        return known[1] if known is not None and known[0] == _moment(tick) else {}
+
+
+def _moment(tick: Tick) -> Moment:
+    return tick.time_msc, tick.bid, tick.ask
+
+
+def _is_worse(price: float, limit: float | None, is_buy: bool) -> bool:
+    return limit is not None and (price > limit if is_buy else price < limit)
+
+
+def _made_up(seed: int, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
+    """Return the whole depth of one side at a tick."""
+    best = tick.ask if is_buy else tick.bid
+    if not instrument.book_depth:
+        return [Level(best, math.inf)]
+    name = f"{seed}:book:{instrument.name}:{tick.time_msc}:{best}:{is_buy}"
+    noise = hashlib.shake_256(name.encode()).digest(2 * instrument.book_depth)
+    steps = 0
+    levels: list[Level] = []
+    for size, gap in zip(noise[::2], noise[1::2], strict=True):
+        price = instrument.normalize(best + (steps if is_buy else -steps) * instrument.tick_size)
+        if price <= 0:
+            break
+        levels.append(Level(price, _lots(instrument, (0.5 + size / 255) * instrument.book_volume)))
+        steps += 1 + gap % 2
+    return levels
+
+
+def _lots(instrument: Instrument, volume: float) -> float:
+    """Return a volume that can be traded: on the step, not below the minimum."""
+    step = instrument.volume_step
+    least = math.ceil(round(instrument.volume_min / step, EXACT))
+    return round(max(round(volume / step), least) * step, EXACT)

@@ -31,7 +31,7 @@ class Market:
         clock: Server time.
         selected: The symbols in Market Watch.
         live_ticks: The present of the symbols that were asked for.
-        depth: How much there is at which price.
+        depth: What can be bought and sold at it.
     """
 
     def __init__(self, config: SimulatedConfig, clock: Callable[[], float]) -> None:
@@ -54,6 +54,7 @@ class Market:
         self._legs: dict[str, LegPath] = {}
         self._sources: dict[str, PriceSource] = {}
         self.live_ticks: dict[str, LiveTick] = {}
+        self.depth = Depth(config.seed)
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
 
