@@ -54,7 +54,6 @@ class Market:
         self._legs: dict[str, LegPath] = {}
         self._sources: dict[str, PriceSource] = {}
         self.live_ticks: dict[str, LiveTick] = {}
-        self.depth = Depth(config.seed)
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
 
