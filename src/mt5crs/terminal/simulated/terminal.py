@@ -19,6 +19,9 @@ from mt5crs.constants import (
     TICK_FLAG_BID,
     TICK_FLAG_LAST,
     TICK_FLAG_VOLUME,
+    TRADE_RETCODE_DONE,
+    TRADE_RETCODE_DONE_PARTIAL,
+    TRADE_RETCODE_PLACED,
 )
 from mt5crs.last_error import (
     AUTHORIZATION_FAILED,
@@ -52,6 +55,8 @@ from mt5crs.terminal.simulated.trading.requests import Trading
 END_OF_TIME = 1 << 36  # seconds: the year 4147
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
 EAGER = 0.001
+EARLY = 0.02  # milliseconds
+DONE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL})
 
 TICK_MASKS = {
     COPY_TICKS_ALL: 0xFFFF,
@@ -107,8 +112,8 @@ class SimulatedTerminal:
         execution = Execution(ledger, self._market)
         rules = Rules.of(self.config)
         self._trading = Trading(self._account, self._market, ledger, execution, rules, self.switches)
-        stop_out = self.config.margin_so_so
-        self._activation = Activation(self._account, self._market, ledger, stop_out, now_msc)
+        self._activation = Activation(self._account, self._market, ledger, execution, self.config, now_msc)
+        self._due = -NEVER  # what the clock reads when the passing of time may do something
         self._specifications: dict[str, Specification] = {}
         self._books: set[str] = set()
         self._followed: dict[str, int] = {}
@@ -153,13 +158,11 @@ class SimulatedTerminal:
     def advance(self) -> float:
         """See `TerminalPort.advance`."""
         self._pass_time()
-        symbols = {order.symbol for order in self._account.orders.values()}
-        symbols.update(position.symbol for position in self._account.positions.values())
-        symbols.update(self._followed)
-        lives = [self._market.live(symbol) for symbol in symbols]
-        for live in lives:
+        due = self._due
+        for symbol in self._followed:
+            live = self._market.live(symbol)
             live.refresh()
-        due = min((live.due for live in lives), default=NEVER)
+            due = min(due, live.due)
         return min(max(due - self._read_clock(), EAGER), IDLE)
 
     def close(self) -> None:
@@ -167,7 +170,11 @@ class SimulatedTerminal:
         self._followed.clear()
 
     def _pass_time(self) -> None:
-        self._activation.run(self._market.clock.now_msc())
+        if self._read_clock() >= self._due:
+            clock = self._market.clock
+            due = self._activation.run(clock.now_msc())
+            # A bit early: what a float cannot hold must not cost a millisecond.
+            self._due = due if due == NEVER else clock.reads_at(due - EARLY)
 
     # ---- session ----
 
@@ -377,8 +384,12 @@ class SimulatedTerminal:
     def _order_send(self, request: Mapping[str, object]) -> Result:
         if self.switches.tradeapi_disabled:
             return Result(None, AUTO_TRADING_DISABLED)
-        self._pass_time()
-        return _ok(self._trading.send(request))
+        self._activation.run(self._market.clock.now_msc())
+        result = self._trading.send(request)
+        if result.retcode in DONE:
+            self._activation.changed()
+            self._due = -NEVER
+        return _ok(result)
 
     # ---- history of trades ----
 

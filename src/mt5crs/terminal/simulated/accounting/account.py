@@ -145,6 +145,33 @@ class Account:
         middle = (bought * buy_price + sold * sell_price) / (bought + sold)
         return rest + (self.money.margin(symbol, is_buy, matched, middle, symbol.margin_hedged) or 0.0)
 
+    def stakes(self) -> dict[str, float]:
+        """Return what is at stake in the price of each symbol that the account depends on.
+
+        Returns:
+            For each symbol the money by which equity and the margin together can change, for each unit of
+            relative change of its price, at most; symbols whose prices convert are among them.
+        """
+        stakes: dict[str, float] = {}
+        for position in self.positions.values():
+            symbol = self.symbols[position.symbol]
+            price = self.current_price(position)
+            rate = self.money.rate(symbol.currency_profit, dear=True) or 0.0
+            worth = symbol.contract_size * position.volume * max(price, position.price_open) * rate
+            rest = abs(self.floating_profit(position, price)) + self.margin([position])
+            stakes[symbol.name] = stakes.get(symbol.name, 0.0) + worth + rest
+            for name in self._converting(symbol):
+                stakes[name] = stakes.get(name, 0.0) + rest
+        return stakes
+
+    def _converting(self, symbol: Instrument) -> Iterable[str]:
+        """Return the pairs that may convert the money of a symbol, directly or through USD."""
+        money_of = {symbol.currency_profit, symbol.currency_margin, self.money.currency, "USD"}
+        for other in self.symbols.values():
+            pair = {other.currency_base, other.currency_profit}
+            if len(pair) == 2 and other is not symbol and pair <= money_of:
+                yield other.name
+
 
 def _weighted(positions: list[Position]) -> tuple[float, float]:
     """Return volume and volume-weighted average open price."""

@@ -36,7 +36,7 @@ class ServerClock:
         """Return the server time in whole milliseconds."""
         return int(self.now() * 1000 + 0.01)  # what a float cannot hold must not cost a millisecond
 
-    def reads_at(self, msc: int) -> float:
+    def reads_at(self, msc: float) -> float:
         """Return what the clock reads when the server time is `msc`."""
         return self._origin + (msc / 1000 - self._start) / self.speed
 

@@ -7,8 +7,10 @@ import numpy as np
 from mt5crs.model import Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
 from mt5crs.terminal.simulated.instruments.catalogue import Catalogue, Instrument, load_catalogue
+from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
 from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
+from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
 from mt5crs.terminal.simulated.prices.replay import Replay, load_replay
 from mt5crs.terminal.simulated.prices.sources import PriceSource
@@ -25,6 +27,7 @@ class Market:
     Args:
         config: Seed, replay, start and speed.
         clock: Returns seconds.
+        ahead: How many ms of ticks are made at once.
 
     Attributes:
         symbols: The instruments by name.
@@ -32,9 +35,10 @@ class Market:
         selected: The symbols in Market Watch.
         live_ticks: The present of the symbols that were asked for.
         depth: What can be bought and sold at it.
+        past: What stands for the present while time is made up for; None at any other time.
     """
 
-    def __init__(self, config: SimulatedConfig, clock: Callable[[], float]) -> None:
+    def __init__(self, config: SimulatedConfig, clock: Callable[[], float], ahead: int = AHEAD) -> None:
         replay = load_replay(config.replay[0], config.replay_symbol) if config.replay else None
         catalogue = load_catalogue()
         start, speed = config.start, config.speed
@@ -52,7 +56,9 @@ class Market:
         self.depth = Depth(config.seed)
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
         self._legs: dict[str, LegPath] = {}
-        self._sources: dict[str, PriceSource] = {}
+        self._sources: dict[str, Buffered] = {}
+        self._ahead = ahead
+        self.past: Past | None = None
         self.live_ticks: dict[str, LiveTick] = {}
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
@@ -74,7 +80,8 @@ class Market:
 
     def tick(self, symbol: str) -> Tick:
         """Return the last tick of a known symbol; all zeros before its first."""
-        return self.live(symbol).refresh()
+        past = self.past
+        return self.live(symbol).refresh() if past is None else past.tick(symbol)
 
     def rates(self, symbol: str) -> Rates:
         """Return the bars of a known symbol."""
@@ -83,14 +90,19 @@ class Market:
             rates = self._rates[symbol] = Rates(symbol, self.source(symbol), self._cache)
         return rates
 
-    def source(self, symbol: str) -> PriceSource:
+    def source(self, symbol: str) -> Buffered:
         """Return all prices of a known symbol, past and to come."""
-        source = self._sources.get(symbol) or self._replayed.get(symbol)
+        source = self._sources.get(symbol)
+        if source is None:
+            source = self._sources[symbol] = Buffered(self._prices(symbol), self._ahead)
+        return source
+
+    def _prices(self, symbol: str) -> PriceSource:
+        source = self._replayed.get(symbol)
         if source is None:
             instrument = self.symbols[symbol]
             base, quote = self._leg(instrument.price_leg), self._leg(instrument.currency_profit)
             source = SyntheticSource(self._seed, instrument, base, quote, self._history_start)
-        self._sources[symbol] = source
         return source
 
     def ticks(self, symbol: str, start_msc: int, stop_msc: int, mask: int) -> TicksArray | None:

@@ -1,194 +1,235 @@
-"""What the passing of time does to an account: activations, stops, expirations, stop-out."""
+"""The passing of time: ticks that touch something, and what is due at its time, in their exact order.
 
-from heapq import merge
-from typing import NamedTuple
+A stretch of time is gone through event by event, and the account sees the prices of each event's moment.
+So it does not matter in how many steps time passes: one long step does what many short ones do.
 
-import numpy as np
-from numpy.typing import NDArray
+- Ticks come in the order that `prices/moment.py` states. At one tick all that it touches is carried out
+  by ticket, the oldest first, orders before positions of the same ticket.
+- What comes to be at a tick (the position of a fill with its stops, the limit order of a stop-limit) was
+  not there when the tick came: the next tick is the first that can touch it.
+- After each tick that touched something, and each that moves equity far enough, the margin level is looked
+  at (`trading/stopout.py`); so it is after the requests of a millisecond, when that has passed.
+- What is due at a time (`trading/schedule.py`) comes before the ticks of that millisecond.
 
-from mt5crs import constants as c
-from mt5crs.model import TicksArray
+A tick that touches nothing costs next to nothing: each symbol's ticks are searched ahead for the first one
+outside the nearest levels, all levels as one, and until then there is nothing to do. The levels are
+gathered again only when something has changed.
+"""
+
+from mt5crs.model import Tick
 from mt5crs.terminal.simulated.accounting.account import Account
-from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.config import SimulatedConfig
+from mt5crs.terminal.simulated.prices.buffered import Buffered
 from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.terminal.simulated.trading.matching import (
-    NO_LEVELS,
-    STOP_LIMITS,
-    TRIGGERS,
-    Levels,
-    is_triggered,
-    order_levels,
-    stop_levels,
-    stop_touched,
-)
+from mt5crs.terminal.simulated.prices.moment import Moment, Past
+from mt5crs.terminal.simulated.trading.execution import Execution
+from mt5crs.terminal.simulated.trading.matching import Levels
+from mt5crs.terminal.simulated.trading.schedule import NEVER, Schedule
+from mt5crs.terminal.simulated.trading.server import TradeServer
+from mt5crs.terminal.simulated.trading.stopout import StopOut
 
-STOP_NAMES = {c.ORDER_REASON_SL: "sl", c.ORDER_REASON_TP: "tp"}
+FIRST_LOOK, LONGEST_LOOK = 256, 16_384
+"""Ticks that are searched at a time: few at first, since the levels may change soon."""
 
 
-class Quote(NamedTuple):
-    """A tick, as far as matching needs it; sorts by time."""
+class Watch:
+    """How far one symbol's ticks have been searched for one that is outside its levels.
 
-    msc: int
-    symbol: str
-    bid: float
-    ask: float
+    Args:
+        symbol: The symbol.
+        source: Its prices.
+        levels: Its levels.
+        moment: Where to begin.
+
+    Attributes:
+        due: The time of the tick that was found, else the earliest at which there may be one.
+        found: Whether one was found: the tick at `place`.
+    """
+
+    __slots__ = ("_levels", "_look", "_source", "due", "found", "place", "symbol", "window")
+
+    def __init__(self, symbol: str, source: Buffered, levels: Levels, moment: Moment) -> None:
+        self.symbol = symbol
+        self._source = source
+        self._levels = levels
+        self._look = FIRST_LOOK
+        self.window = source.window(moment.msc)
+        self.place = moment.seen(symbol, self.window)
+        self.due: float = moment.msc
+        self.found = False
+
+    def look(self, until: int) -> None:
+        """Search a bit further.
+
+        Args:
+            until: The time up to which it will be searched.
+        """
+        if self.place >= len(self.window.msc):
+            self._turn(until)
+        else:
+            self._search()
+
+    def _turn(self, until: int) -> None:
+        """Go on in the next window."""
+        start = self.window.stop
+        if self._source.is_over(start):
+            self.due = NEVER
+        elif start > until:
+            self.due = start
+        else:
+            self.window = self._source.window(start, until)
+            self.place = 0
+            self.due = start
+
+    def _search(self) -> None:
+        stop = min(self.place + self._look, len(self.window.msc))
+        self._look = min(self._look * 4, LONGEST_LOOK)
+        place = self._levels.first_outside(self.window.prices, self.place, stop)
+        self.found = place is not None
+        self.place = stop if place is None else place
+        self.due = int(self.window.msc[self.place]) if self.place < len(self.window.msc) else self.window.stop
 
 
 class Activation:
-    """Carries the account through the ticks of its symbols.
+    """Carries the account through time.
 
     Args:
         account: The account.
-        market: Where the ticks come from.
+        market: The prices.
         ledger: What carries fills out.
-        stop_out: Margin level in percent at which positions are closed.
+        execution: What meets orders with the depth of market.
+        config: Where stop-out begins.
         now_msc: Server time up to which everything has been seen.
     """
 
     def __init__(
-        self, account: Account, market: Market, ledger: Ledger, stop_out: float, now_msc: int
+        self,
+        account: Account,
+        market: Market,
+        ledger: Ledger,
+        execution: Execution,
+        config: SimulatedConfig,
+        now_msc: int,
     ) -> None:
         self._account = account
         self._market = market
-        self._ledger = ledger
-        self._stop_out = stop_out
+        self._past = Past(market.source)
+        self._server = TradeServer(account, market, ledger, execution)
+        self._schedule = Schedule(account, market, self._server)
+        in_money = config.margin_so_mode == "money"
+        self._stop_out = StopOut(account, self._server, self._past, config.margin_so_so, in_money)
+        self._moment = Moment(now_msc)
+        self._levels: dict[str, Levels] | None = None
+        self._watches: list[Watch] = []
+        self._alarm = NEVER
+        self._armed = False
         self._seen = now_msc
 
-    def run(self, now_msc: int) -> None:
-        """Match the ticks after those already seen up to `now_msc`, in the order of their time."""
-        account = self._account
+    def changed(self) -> None:
+        """Be told that a request has changed the account, at the time that was last run to."""
+        self._moment = Moment(self._seen)
+        self._levels = None
+        self._armed = False
+
+    def run(self, now_msc: int) -> float:
+        """Let time pass up to `now_msc`, server time.
+
+        Returns:
+            The server time in ms up to which nothing can happen, as things are.
+        """
         if now_msc <= self._seen:
-            return
-        start, self._seen = self._seen + 1, now_msc
-        if not account.orders and not account.positions:
-            return
-        while start <= now_msc:
-            start = self._first_touch(start, now_msc)
-        self._expire(now_msc)
-        self._close_by_margin(now_msc)
+            return self._seen + 1
+        self._seen = now_msc
+        self._market.past = self._past
+        try:
+            while True:
+                if not self._armed:
+                    self._arm()
+                watch = min(self._watches, key=_order, default=None)
+                due = NEVER if watch is None else watch.due
+                if min(due, self._alarm) > now_msc:
+                    return min(due, self._alarm)
+                if watch is None or self._alarm <= due:
+                    self._time(int(self._alarm))
+                elif watch.found:
+                    self._tick(watch)
+                else:
+                    watch.look(now_msc)
+        finally:
+            self._market.past = None
 
-    def _first_touch(self, start_msc: int, stop_msc: int) -> int:
-        """Match the first tick that touches anything; return the time to go on from."""
-        touching = [self._touching(symbol, start_msc, stop_msc) for symbol in self._symbols()]
-        for quote in merge(*touching):
-            self._expire(quote.msc)
-            if self._match(quote):
-                return quote.msc
-        return stop_msc + 1
+    def _go_to(self, moment: Moment) -> None:
+        self._moment = moment
+        self._armed = False
+        self._past.go_to(moment)
 
-    def _symbols(self) -> set[str]:
-        symbols = {order.symbol for order in self._account.orders.values()}
-        return symbols.union(position.symbol for position in self._account.positions.values())
+    def _time(self, msc: int) -> None:
+        """Do what is due at a time."""
+        before = self._moment
+        self._go_to(Moment(msc, "") if msc > before.msc else before)
+        self._schedule.run(max(msc, before.msc))
+        self._levels = None
 
-    def _touching(self, symbol: str, start_msc: int, stop_msc: int) -> list[Quote]:
-        """Return the ticks that may set something off: those outside the nearest levels."""
-        levels = self._levels(symbol)
-        if levels == NO_LEVELS:
-            return []
-        ticks = self._market.source(symbol).ticks(start_msc, stop_msc + 1)
-        found = ticks[_outside(ticks, levels)]
-        columns = (found[name].tolist() for name in ("time_msc", "bid", "ask"))
-        return [Quote(msc, symbol, bid, ask) for msc, bid, ask in zip(*columns, strict=True)]
+    def _tick(self, watch: Watch) -> None:
+        """Do what the tick does that was found."""
+        symbol, msc = watch.symbol, int(watch.due)
+        self._go_to(Moment(msc, symbol, watch.place + 1 - watch.window.ahead(msc)))
+        if self._match(symbol, self._market.tick(symbol)):
+            self._levels = None
 
-    def _levels(self, symbol: str) -> Levels:
-        levels = NO_LEVELS
+    def _match(self, symbol: str, tick: Tick) -> bool:
+        """Carry out all that a tick touches; whether there was anything."""
+        account, server = self._account, self._server
+        orders = [o for o in account.orders.values() if o.symbol == symbol and server.is_due(o, tick)]
+        stops = [p for p in account.positions.values() if p.symbol == symbol and server.touched(p, tick)]
+        touched = sorted([(o.ticket, 0) for o in orders] + [(p.ticket, 1) for p in stops])
+        for ticket, is_position in touched:
+            # What came before may have taken or changed it.
+            if not is_position:
+                order = account.orders.get(ticket)
+                if order is not None and server.is_due(order, tick):
+                    server.activate(order, tick)
+                continue
+            position = account.positions.get(ticket)
+            reason = 0 if position is None else server.touched(position, tick)
+            if position is not None and reason:
+                server.stop(position, reason, tick)
+        return bool(touched)
+
+    def _arm(self) -> None:
+        """Look at the margin level, then set a watch on every symbol that matters."""
+        self._past.go_to(self._moment)
+        acted, parts = self._stop_out.settle(self._moment.msc)
+        if acted or self._levels is None:
+            self._levels = self._gathered()
+        self._watches = []
+        for symbol in sorted(self._levels.keys() | parts.keys()):
+            levels = self._levels.get(symbol) or Levels(self._account.symbols[symbol].has_last)
+            if symbol in parts:
+                levels = levels.within(self._past.tick(symbol), parts[symbol])
+            self._watches.append(Watch(symbol, self._market.source(symbol), levels, self._moment))
+        self._alarm = self._schedule.next(self._moment.msc)
+        self._armed = True
+
+    def _gathered(self) -> dict[str, Levels]:
+        """Return the nearest levels of all orders and stops, by symbol."""
+        found: dict[str, Levels] = {}
+        symbols = self._account.symbols
         for order in self._account.orders.values():
-            if order.symbol == symbol:
-                levels = order_levels(levels, order.type, order.price_open)
+            levels = found.get(order.symbol)
+            if levels is None:
+                levels = found[order.symbol] = Levels(symbols[order.symbol].has_last)
+            levels.add_order(order.type, order.price_open)
         for position in self._account.positions.values():
-            if position.symbol == symbol:
-                levels = stop_levels(levels, position.is_buy, position.sl, position.tp)
-        return levels
-
-    def _match(self, quote: Quote) -> bool:
-        """Match one tick with everything of its symbol; whether anything happened."""
-        orders = [o for o in self._account.orders.values() if o.symbol == quote.symbol]
-        hit = [o for o in orders if is_triggered(o.type, o.price_open, quote.bid, quote.ask)]
-        for order in hit:
-            self._activate(order, quote)
-        positions = [p for p in self._account.positions.values() if p.symbol == quote.symbol]
-        closed = [self._stop(position, quote) for position in positions]
-        return bool(hit) or any(closed)
-
-    def _activate(self, order: Order, quote: Quote) -> None:
-        becomes = TRIGGERS[order.type].becomes
-        if order.type in STOP_LIMITS:
-            order.type, order.price_open = becomes, order.price_stoplimit
-            return
-        is_buy = becomes == c.ORDER_TYPE_BUY
-        price = market_price(is_buy, quote.bid, quote.ask)
-        if self._affords(order, is_buy, price):
-            self._ledger.fill(order, price, quote.msc)
-        else:
-            self._ledger.finish(order, c.ORDER_STATE_REJECTED, quote.msc, price)
-
-    def _affords(self, order: Order, is_buy: bool, price: float) -> bool:
-        account = self._account
-        held = account.positions.values()
-        side = c.POSITION_TYPE_BUY if is_buy else c.POSITION_TYPE_SELL
-        new = Position.proposed(order.symbol, side, order.volume_initial, price)
-        totals = account.totals()
-        after = account.margin([*held, new])
-        return after <= totals.margin or after <= totals.equity
-
-    def _stop(self, position: Position, quote: Quote) -> bool:
-        reason = stop_touched(position.is_buy, position.sl, position.tp, quote.bid, quote.ask)
-        if not reason:
-            return False
-        level = position.sl if reason == c.ORDER_REASON_SL else position.tp
-        digits = self._account.symbols[position.symbol].digits
-        comment = f"[{STOP_NAMES[reason]} {level:.{digits}f}]"
-        price = market_price(not position.is_buy, quote.bid, quote.ask)
-        self._close(position, price, quote.msc, reason, comment)
-        return True
-
-    def _close(self, position: Position, price: float, msc: int, reason: int, comment: str) -> None:
-        order = Order(
-            ticket=self._account.next_order_ticket(),
-            symbol=position.symbol,
-            type=c.ORDER_TYPE_SELL if position.is_buy else c.ORDER_TYPE_BUY,
-            volume_initial=position.volume,
-            volume_current=position.volume,
-            price_open=price,
-            time_setup_msc=msc,
-            magic=position.magic,
-            reason=reason,
-            comment=comment,
-            position_id=position.ticket,
-        )
-        self._ledger.fill(order, price, msc)
-
-    def _expire(self, msc: int) -> None:
-        """Move the orders that are past their time to history, each at its own moment."""
-        due = [(order.expires_msc(), order) for order in self._account.orders.values()]
-        for moment, order in sorted(((m, o) for m, o in due if m <= msc), key=lambda pair: pair[0]):
-            price = self._present(order)
-            self._ledger.finish(order, c.ORDER_STATE_EXPIRED, int(moment), price)
-
-    def _present(self, order: Order) -> float:
-        tick = self._market.tick(order.symbol)
-        return market_price(order.type in BUYS, tick.bid, tick.ask)
-
-    def _close_by_margin(self, now_msc: int) -> None:
-        """Stop-out: close the position that loses most until the margin level is above the limit."""
-        account = self._account
-        while account.positions:
-            totals = account.totals()
-            if not totals.margin or totals.margin_level > self._stop_out:
-                return
-            losses = [
-                (account.floating_profit(p, account.current_price(p)) + p.swap, p)
-                for p in account.positions.values()
-            ]
-            position = min(losses, key=lambda pair: pair[0])[1]
-            comment = f"so: {totals.margin_level:.2f}%/{totals.equity:.2f}/{totals.margin:.2f}"
-            self._close(position, account.current_price(position), now_msc, c.ORDER_REASON_SO, comment)
+            if not (position.sl or position.tp):
+                continue
+            levels = found.get(position.symbol)
+            if levels is None:
+                levels = found[position.symbol] = Levels(symbols[position.symbol].has_last)
+            levels.add_stops(position.is_buy, position.sl, position.tp)
+        return found
 
 
-def _outside(ticks: TicksArray, levels: Levels) -> NDArray[np.bool_]:
-    bid, ask = ticks["bid"], ticks["ask"]
-    by_bid = (bid <= levels.bid_low) | (bid >= levels.bid_high)
-    by_ask = (ask <= levels.ask_low) | (ask >= levels.ask_high)
-    outside: NDArray[np.bool_] = by_bid | by_ask
-    return outside
+def _order(watch: Watch) -> tuple[float, str]:
+    return watch.due, watch.symbol

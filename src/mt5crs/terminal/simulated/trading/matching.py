@@ -1,11 +1,16 @@
 """When resting orders and stops are touched, and at what price they fill: pure functions of order and tick.
 
 Buys look at the ask, sells at the bid; a long position's stops look at the bid, a short one's at the ask
-(what it would be closed at). A limit or take profit is filled at the price then quoted, which is the
-level or better; a stop or stop loss at the price then quoted, which after a gap is worse than the level.
+(what it would be closed at). Where trades are published (exchanges), all of them look at the last price,
+and not before there is one. A limit or take profit is filled at its level or at the price then quoted if
+that is better; a stop or stop loss at the price then quoted, which after a gap is worse than the level.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mt5crs.constants import (
     ORDER_REASON_SL,
@@ -19,6 +24,9 @@ from mt5crs.constants import (
     ORDER_TYPE_SELL_STOP,
     ORDER_TYPE_SELL_STOP_LIMIT,
 )
+from mt5crs.model import Tick
+
+INFINITY = float("inf")
 
 
 class Trigger(NamedTuple):
@@ -54,16 +62,31 @@ STOP_LIMITS = frozenset({ORDER_TYPE_BUY_STOP_LIMIT, ORDER_TYPE_SELL_STOP_LIMIT})
 LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})
 
 
-def is_triggered(order_type: int, level: float, bid: float, ask: float) -> bool:
-    """Whether a quote sets a pending order off."""
+def _watched(tick: Tick, by_ask: bool, by_last: bool) -> float:
+    if by_last:
+        return tick.last
+    return tick.ask if by_ask else tick.bid
+
+
+def is_triggered(order_type: int, level: float, tick: Tick, by_last: bool = False) -> bool:
+    """Whether a tick sets a pending order off.
+
+    Args:
+        order_type: A pending type.
+        level: Its price.
+        tick: The tick.
+        by_last: Whether the last price is watched.
+    """
     by_ask, rising, _becomes = TRIGGERS[order_type]
-    price = ask if by_ask else bid
-    return price >= level if rising else price <= level
+    price = _watched(tick, by_ask, by_last)
+    return price > 0 and (price >= level if rising else price <= level)
 
 
-def stop_touched(is_buy: bool, sl: float, tp: float, bid: float, ask: float) -> int:
-    """Return the reason for which a quote closes a position: SL, TP, or 0; a level of 0 is none."""
-    price, sign = (bid, 1) if is_buy else (ask, -1)
+def stop_touched(is_buy: bool, sl: float, tp: float, tick: Tick, by_last: bool = False) -> int:
+    """Return the reason for which a tick closes a position: SL, TP, or 0; a level of 0 is none."""
+    price, sign = _watched(tick, not is_buy, by_last), 1 if is_buy else -1
+    if not price:
+        return 0
     if sl and (price - sl) * sign <= 0:
         return ORDER_REASON_SL
     if tp and (price - tp) * sign >= 0:
@@ -71,44 +94,74 @@ def stop_touched(is_buy: bool, sl: float, tp: float, bid: float, ask: float) -> 
     return 0
 
 
-class Levels(NamedTuple):
-    """The nearest levels around the price: a quote strictly inside all four touches nothing."""
-
-    bid_low: float
-    bid_high: float
-    ask_low: float
-    ask_high: float
+def limit_price(is_buy: bool, level: float, market: float) -> float:
+    """Return what a limit or a take profit is filled at: its level, or the market's price if better."""
+    return min(level, market) if is_buy else max(level, market)
 
 
-INFINITY = float("inf")
-NO_LEVELS = Levels(-INFINITY, INFINITY, -INFINITY, INFINITY)
+class Levels:
+    """The nearest levels around the prices of one symbol: a tick strictly inside all touches nothing.
 
+    Attributes:
+        low: The highest level below bid, ask and last.
+        high: The lowest level above them.
+    """
 
-def order_levels(levels: Levels, order_type: int, level: float) -> Levels:
-    """Return the levels with those of a pending order among them."""
-    by_ask, rising, _becomes = TRIGGERS[order_type]
-    return _with(levels, by_ask, rising, level)
+    __slots__ = ("_by_last", "high", "low")
 
+    def __init__(self, by_last: bool = False) -> None:
+        self._by_last = by_last
+        self.low = [-INFINITY] * 3
+        self.high = [INFINITY] * 3
 
-def stop_levels(levels: Levels, is_buy: bool, sl: float, tp: float) -> Levels:
-    """Return the levels with a position's stops among them."""
-    if sl:
-        levels = _with(levels, not is_buy, not is_buy, sl)
-    if tp:
-        levels = _with(levels, not is_buy, is_buy, tp)
-    return levels
+    def add(self, by_ask: bool, rising: bool, level: float) -> None:
+        """Add the level of something that looks at the ask or the bid, or else at the last price."""
+        side = 2 if self._by_last else int(by_ask)
+        if rising:
+            self.high[side] = min(self.high[side], level)
+        else:
+            self.low[side] = max(self.low[side], level)
 
+    def add_order(self, order_type: int, level: float) -> None:
+        """Add a pending order."""
+        by_ask, rising, _becomes = TRIGGERS[order_type]
+        self.add(by_ask, rising, level)
 
-def _with(levels: Levels, by_ask: bool, rising: bool, level: float) -> Levels:
-    low_bid, high_bid, low_ask, high_ask = levels
-    if by_ask:
-        return (
-            Levels(low_bid, high_bid, low_ask, min(high_ask, level))
-            if rising
-            else Levels(low_bid, high_bid, max(low_ask, level), high_ask)
-        )
-    return (
-        Levels(low_bid, min(high_bid, level), low_ask, high_ask)
-        if rising
-        else Levels(max(low_bid, level), high_bid, low_ask, high_ask)
-    )
+    def add_stops(self, is_buy: bool, sl: float, tp: float) -> None:
+        """Add a position's stops."""
+        if sl:
+            self.add(not is_buy, not is_buy, sl)
+        if tp:
+            self.add(not is_buy, is_buy, tp)
+
+    def within(self, tick: Tick, part: float) -> "Levels":
+        """Return the levels and, around the prices of a tick, those that are `part` of the price away."""
+        both = Levels(self._by_last)
+        both.low, both.high = self.low.copy(), self.high.copy()
+        prices = (tick.bid, tick.ask, tick.last) if self._by_last else (tick.bid, tick.ask)
+        for side, price in enumerate(prices):
+            both.low[side] = max(both.low[side], price * (1 - part))
+            both.high[side] = min(both.high[side], price * (1 + part))
+        return both
+
+    def first_outside(self, prices: Sequence[NDArray[np.float64]], begin: int, end: int) -> int | None:
+        """Return the place of the first tick that is not strictly inside.
+
+        Args:
+            prices: Bids, asks and last prices.
+            begin: The place to begin at.
+            end: The place to end before.
+        """
+        outside: NDArray[np.bool_] | None = None
+        for column, low, high in zip(prices, self.low, self.high, strict=True):
+            part = column[begin:end]
+            if low > -INFINITY:
+                found = part <= low
+                outside = found if outside is None else np.logical_or(outside, found, out=outside)
+            if high < INFINITY:
+                found = part >= high
+                outside = found if outside is None else np.logical_or(outside, found, out=outside)
+        if outside is None or end <= begin:
+            return None
+        place = int(outside.argmax())
+        return begin + place if outside[place] else None
