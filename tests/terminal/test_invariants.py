@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt5crs.terminal.simulated import SimulatedConfig
+from mt5crs.terminal.simulated.accounting.ledger import MarginMode
 from tests.terminal.depths import Thin
 from tests.terminal.desk import Desk
 
@@ -41,7 +42,7 @@ def near(desk: Desk, symbol: str, points: int | None) -> float:
     return float(round(info.bid + points * info.point, info.digits))
 
 
-def open_desk(seed: int, mode: str) -> Desk:
+def open_desk(seed: int, mode: MarginMode) -> Desk:
     """A desk where EURUSD is traded on an exchange with little volume, USDJPY over the counter."""
     desk = Desk(SimulatedConfig(seed=seed, margin_mode=mode))
     market = desk.terminal._market
@@ -140,7 +141,7 @@ def story(desk: Desk) -> list[Any]:
 @pytest.mark.parametrize("mode", ["hedging", "netting", "exchange"])
 @settings(max_examples=50, deadline=None)
 @given(steps=st.lists(STEPS, min_size=10, max_size=30), seed=st.integers(1, 3))
-def test_the_books_balance_and_repeat(mode: str, steps: list[tuple[Any, ...]], seed: int) -> None:
+def test_the_books_balance_and_repeat(mode: MarginMode, steps: list[tuple[Any, ...]], seed: int) -> None:
     desks = [open_desk(seed, mode) for _ in range(2)]
     for step in steps:
         for desk in desks:

@@ -28,8 +28,7 @@ def position(desk: Desk) -> Any:
 
 
 def deals(desk: Desk) -> list[Any]:
-    _deposit, *deals = desk.get("history_deals_get", 0, 1 << 40)
-    return deals
+    return list(desk.get("history_deals_get", 0, 1 << 40)[1:])  # the first is the deposit
 
 
 def test_the_account_says_what_it_is(quotes: Callable[..., Desk]) -> None:

@@ -277,3 +277,124 @@ def test_open_things_are_found_by_ticket_then_symbol_then_group(steady: Desk) ->
     assert steady.get("history_deals_total", 0, 1 << 40) == 3
     assert steady.get("history_orders_total", OPENING, OPENING) == 2
     assert steady.get("history_orders_get", OPENING + 1, 1 << 40) == ()
+
+
+def test_every_deal_is_charged_and_a_closing_one_takes_its_share_of_the_swap(
+    quotes: Quotes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = quotes((0, 1.1, 1.1001), (60, 1.101, 1.1011), (120, 1.101, 1.1011))
+    account = desk.terminal._account
+    asked: list[tuple[str, int, float, float]] = []
+
+    def commission(symbol: Any, entry: int, volume: float, price: float) -> float:
+        asked.append((symbol.name, entry, volume, price))
+        return round(-3.5 * volume, 2)
+
+    monkeypatch.setattr(account, "commission", commission)
+    ticket = desk.deal(BUY, 0.4).order
+    account.positions[ticket].swap = -2.0
+    desk.at(60)
+    desk.deal(SELL, 0.1, position=ticket)
+    desk.deal(SELL, 0.3, position=ticket)
+    deals = desk.get("history_deals_get", position=ticket)
+    assert [deal.commission for deal in deals] == [-1.4, -0.35, -1.05]
+    assert [deal.swap for deal in deals] == [0.0, -0.5, -1.5]  # a quarter, then the rest
+    assert asked == [("EURUSD", 0, 0.4, 1.1001), ("EURUSD", 1, 0.1, 1.101), ("EURUSD", 1, 0.3, 1.101)]
+    # 0.0009 x 40,000 = 36.00, less 2.80 and 2.00
+    assert desk.get("account_info").balance == 10_031.2
+
+
+def test_close_by_shares_swap_and_leaves_the_bigger_position(
+    steady: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = steady.terminal._account
+    small, big = steady.deal(BUY, 0.1).order, steady.deal(SELL, 0.4).order
+    monkeypatch.setattr(account, "commission", lambda _symbol, entry, *_rest: -0.1 * entry)
+    account.positions[small].swap, account.positions[big].swap = -1.0, -2.0
+    result = steady.send(action=10, position=small, position_by=big)
+    first, second = steady.get("history_deals_get", ticket=result.order)
+    # bought at 1.1001, sold at 1.1000; all of the small one's swap, a quarter of the big one's
+    assert (first.profit, first.swap, first.commission, first.type) == (-1.0, -1.0, pytest.approx(-0.3), SELL)
+    assert (second.profit, second.swap, second.commission, second.type) == (
+        0.0,
+        -0.5,
+        pytest.approx(-0.3),
+        BUY,
+    )
+    (position,) = steady.get("positions_get")
+    assert (position.ticket, position.volume, position.swap) == (big, 0.3, -1.5)
+    # the order is part of both lives
+    for ticket in (small, big):
+        assert steady.get("history_orders_get", position=ticket)[-1].ticket == result.order
+    (order,) = steady.get("history_orders_get", ticket=result.order)
+    assert (order.volume_initial, order.volume_current) == (0.1, 0.0)
+
+
+def test_order_check_of_a_close_by_frees_the_margin(steady: Desk) -> None:
+    long, short = steady.deal(BUY, 0.1).order, steady.deal(SELL, 0.1).order
+    checked = steady.get("order_check", {"action": 10, "position": long, "position_by": short})
+    assert (checked.retcode, checked.comment, checked.margin) == (0, "Done", 0.0)
+    assert steady.get("positions_total") == 2
+
+
+def test_prices_are_rounded_to_the_digits(steady: Desk) -> None:
+    request = {"symbol": "EURUSD", "volume": 0.1, "action": 5, "type": 2, "price": 1.0900049}
+    sent = steady.get("order_send", request | {"sl": 1.0800051, "tp": 1.1199999})
+    (order,) = steady.get("orders_get")
+    assert (order.price_open, order.sl, order.tp) == (1.09, 1.08001, 1.12)
+    assert (sent.request.price, sent.request.sl) == (1.0900049, 1.0800051)  # as it was asked
+    ticket = steady.deal(BUY, 0.1).order
+    steady.send(action=6, position=ticket, sl=1.0899999)
+    (position,) = steady.get("positions_get")
+    assert position.sl == 1.09
+    assert steady.send(action=6, position=ticket, sl=1.0900001).retcode == 10025
+
+
+def test_a_removed_order_keeps_the_price_of_that_moment(steady: Desk) -> None:
+    for kind, level, price in ((c.ORDER_TYPE_BUY_LIMIT, 1.09, 1.1001), (c.ORDER_TYPE_SELL_LIMIT, 1.11, 1.1)):
+        ticket = steady.pend(kind, level).order
+        steady.send(action=8, order=ticket)
+        (order,) = steady.get("history_orders_get", ticket=ticket)
+        assert (order.price_current, order.price_open, order.volume_current) == (price, level, 0.1)
+
+
+def test_a_modification_sets_the_expiration_as_well(steady: Desk) -> None:
+    ticket = steady.pend(2, 1.09, type_time=c.ORDER_TIME_SPECIFIED, expiration=OPENING + 60).order
+    assert steady.send(action=7, order=ticket, price=1.09).retcode == 10009
+    (order,) = steady.get("orders_get")
+    assert (order.type_time, order.time_expiration) == (c.ORDER_TIME_GTC, 0)
+    later = {"type_time": c.ORDER_TIME_SPECIFIED, "expiration": OPENING + 90}
+    assert steady.send(action=7, order=ticket, price=1.09, **later).retcode == 10009
+    (order,) = steady.get("orders_get")
+    assert (order.type_time, order.time_expiration) == (c.ORDER_TIME_SPECIFIED, OPENING + 90)
+
+
+def test_other_fields_do_not_turn_a_new_order_into_a_change(steady: Desk) -> None:
+    ticket = steady.pend(c.ORDER_TYPE_SELL_LIMIT, 1.11).order
+    placed = steady.pend(c.ORDER_TYPE_BUY_LIMIT, 1.09, order=ticket, sl=1.08)
+    assert placed.retcode == 10009
+    assert {order.ticket for order in steady.get("orders_get")} == {ticket, placed.order}
+
+
+def test_the_switches_are_shown(quotes: Quotes) -> None:
+    desk = quotes((0, 1.1, 1.1001))
+    terminal, account = desk.get("terminal_info"), desk.get("account_info")
+    assert (terminal.connected, terminal.trade_allowed, terminal.tradeapi_disabled) == (True, True, False)
+    assert (account.trade_allowed, account.trade_expert) == (True, True)
+    switches = desk.terminal.switches
+    switches.connected = switches.terminal_trade_allowed = False
+    switches.account_trade_allowed = switches.account_trade_expert = False
+    switches.tradeapi_disabled = True
+    terminal, account = desk.get("terminal_info"), desk.get("account_info")
+    assert (terminal.connected, terminal.trade_allowed, terminal.tradeapi_disabled) == (False, False, True)
+    assert (account.trade_allowed, account.trade_expert) == (False, False)
+
+
+def test_trading_from_python_can_be_disabled(quotes: Quotes) -> None:
+    """Section 1.3: None and the error -8; the official package has its text in `order_send` alone."""
+    desk = quotes((0, 1.1, 1.1001), tradeapi_disabled=True)
+    request = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": BUY}
+    disabled = (-8, "Auto-Trading using Python API disabled in Terminal")
+    assert desk.ask("order_send", request) == (None, disabled)
+    assert desk.ask("order_check", request) == (None, (-1, "Terminal: Call failed"))
+    assert desk.get("symbol_info_tick", "EURUSD").bid == 1.1
