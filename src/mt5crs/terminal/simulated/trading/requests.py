@@ -30,7 +30,8 @@ from mt5crs.terminal.simulated.trading.matching import STOP_LIMITS
 from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
 ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
-FIELD_DEFAULTS = {name: ABSENT[kind] for name, kind in TradeRequest.__annotations__.items()}
+FIELDS = tuple(TradeRequest.__annotations__)
+DEFAULTS = tuple(ABSENT[kind] for kind in TradeRequest.__annotations__.values())
 NUMBER_NAMES = ("volume", "price", "stoplimit", "sl", "tp")
 NUMBERS = attrgetter(*NUMBER_NAMES)
 QUOTED = (c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING)  # the answers to these carry bid and ask
@@ -242,7 +243,8 @@ class Trading:
 
 def _request(fields: Mapping[str, object]) -> TradeRequest:
     """Return the request with all its fields."""
-    return TradeRequest(fields.get(name, default) for name, default in FIELD_DEFAULTS.items())
+    request: TradeRequest = TradeRequest.of(map(fields.get, FIELDS, DEFAULTS))
+    return request
 
 
 def _proper(asked: TradeRequest, symbol: Instrument) -> TradeRequest:
@@ -254,7 +256,7 @@ def _proper(asked: TradeRequest, symbol: Instrument) -> TradeRequest:
     )
     if proper == asks:
         return asked
-    fields = dict(zip(FIELD_DEFAULTS, asked, strict=True)) | dict(zip(NUMBER_NAMES, proper, strict=True))
+    fields = dict(zip(FIELDS, asked, strict=True)) | dict(zip(NUMBER_NAMES, proper, strict=True))
     return TradeRequest(fields.values())
 
 
