@@ -114,7 +114,7 @@ class StopOut:
         self._server.close(position, account.current_price(position), msc, c.ORDER_REASON_SO, comment)
 
     def _rate(self, order: Order) -> float:
-        return self._account.symbols[order.symbol].margin_rates.get(ORDER_NAMES[order.type], 0.0)
+        return self._account.symbols[order.symbol].margin_rates.get(ORDER_NAMES.get(order.type, ""), 0.0)
 
     def _margin(self, order: Order) -> float:
         symbol = self._account.symbols[order.symbol]
