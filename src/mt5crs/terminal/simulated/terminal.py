@@ -43,7 +43,7 @@ from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.prices.live import NEVER
-from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.prices.market import Market, Playback
 from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from mt5crs.terminal.simulated.specification import Specification
 from mt5crs.terminal.simulated.switches import Switches
@@ -90,6 +90,7 @@ class SimulatedTerminal:
     Args:
         config: The settings.
         clock: Returns seconds; server time is derived from it.
+        playback: What a tester plays.
 
     Attributes:
         switches: What is allowed at present; may be changed at any time.
@@ -100,9 +101,14 @@ class SimulatedTerminal:
 
     name = "simulated"
 
-    def __init__(self, config: SimulatedConfig | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: SimulatedConfig | None = None,
+        clock: Callable[[], float] = time.time,
+        playback: Playback | None = None,
+    ) -> None:
         self.config = config or SimulatedConfig()
-        self._market = Market(self.config, clock)
+        self._market = Market(self.config, clock, playback)
         now_msc = self._market.clock.now_msc()
         symbols = self._market.symbols
         self._money = Money(symbols, self._market.tick, self.config.currency, self.config.leverage)
@@ -120,6 +126,11 @@ class SimulatedTerminal:
         self._read_clock = clock
         self._live = self._market.live_ticks
         self._handlers: dict[str, Handler] = {name: getattr(self, f"_{name}") for name in OPERATIONS}
+
+    @property
+    def market(self) -> Market:
+        """The prices."""
+        return self._market
 
     # ---- the port ----
 

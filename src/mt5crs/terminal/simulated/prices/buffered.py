@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mt5crs.model import RatesArray, TicksArray
+from mt5crs.model import TicksArray
 from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC, TICKS_DTYPE
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 
@@ -62,7 +62,7 @@ class Window(NamedTuple):
 
 
 class Buffered:
-    """The prices of a source; see `PriceSource`.
+    """The ticks of a source.
 
     Args:
         source: Where they come from.
@@ -70,18 +70,11 @@ class Buffered:
     """
 
     def __init__(self, source: PriceSource, ahead: int = AHEAD) -> None:
-        self.start = source.start
-        self.end_msc = source.end_msc
-        self.contiguous = source.contiguous
-        self.digits = source.digits
+        self._end_msc = source.end_msc
         self._source = source
         self._ahead = ahead
         none = np.zeros(0, TICKS_DTYPE)
         self._window = Window.of(0, 0, none, none)
-
-    def bars(self, start: int, stop: int) -> RatesArray:
-        """See `PriceSource.bars`."""
-        return self._source.bars(start, stop)
 
     def window(self, msc: int, until: int = 0) -> Window:
         """Return a window that a time is in.
@@ -97,7 +90,7 @@ class Buffered:
 
     def is_over(self, msc: int) -> bool:
         """Whether no tick comes at a time or after it."""
-        return self.end_msc is not None and msc >= self.end_msc
+        return self._end_msc is not None and msc >= self._end_msc
 
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
+from mt5crs.terminal.simulated.prices.buffered import Buffered
 from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
-from mt5crs.terminal.simulated.prices.sources import PriceSource
 
 NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
@@ -52,7 +52,7 @@ class LiveTick:
 
     __slots__ = ("_clock", "_rows", "_source", "_stamps", "_stop", "due", "result", "tick")
 
-    def __init__(self, source: PriceSource, clock: ServerClock) -> None:
+    def __init__(self, source: Buffered, clock: ServerClock) -> None:
         self._source = source
         self._clock = clock
         self._rows: list[tuple[object, ...]] = []

@@ -1,10 +1,11 @@
 """All symbols with their prices: the catalogue, the sources, Market Watch and the present."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from mt5crs.model import Tick, TicksArray
+from mt5crs.model import RatesArray, Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
 from mt5crs.terminal.simulated.instruments.catalogue import Catalogue, Instrument, load_catalogue
 from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
@@ -12,7 +13,7 @@ from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
-from mt5crs.terminal.simulated.prices.replay import Replay, load_replay
+from mt5crs.terminal.simulated.prices.replay import Replay, load_replay, replay_of
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 from mt5crs.terminal.simulated.prices.synthetic import LegPath, SyntheticSource
 
@@ -21,13 +22,25 @@ TICKS_LIMIT = 2_000_000  # in one answer: about two seconds of work
 TICKS_AT_A_TIME = 6 * 3_600_000  # milliseconds of ticks made at once
 
 
+class Playback(NamedTuple):
+    """What a tester plays from its first price on, as fast as it goes.
+
+    Attributes:
+        rates: M1 bars by symbol, replayed as those of `SimulatedConfig.replay` are.
+        ahead: How many ms of ticks are made at once.
+    """
+
+    rates: Mapping[str, RatesArray]
+    ahead: int
+
+
 class Market:
     """The prices of all symbols.
 
     Args:
         config: Seed, replay, start and speed.
         clock: Returns seconds.
-        ahead: How many ms of ticks are made at once.
+        playback: What a tester plays; None where time passes by itself.
 
     Attributes:
         symbols: The instruments by name.
@@ -38,17 +51,22 @@ class Market:
         past: What stands for the present while time is made up for; None at any other time.
     """
 
-    def __init__(self, config: SimulatedConfig, clock: Callable[[], float], ahead: int = AHEAD) -> None:
-        replay = load_replay(config.replay[0], config.replay_symbol) if config.replay else None
+    def __init__(
+        self, config: SimulatedConfig, clock: Callable[[], float], playback: Playback | None = None
+    ) -> None:
+        replays = [load_replay(config.replay[0], config.replay_symbol)] if config.replay else []
         catalogue = load_catalogue()
         start, speed = config.start, config.speed
         self._replayed: dict[str, PriceSource] = {}
-        if replay is not None:
+        if playback is not None:
+            replays += [replay_of(symbol, bars) for symbol, bars in playback.rates.items()]
+            start = start or min((replay.source.start for replay in replays), default=None)
+        for replay in replays:
             catalogue = catalogue.with_symbol(replay.symbol, replay.digits, replay.price)
             self._replayed[replay.symbol] = replay.source
             start = replay.start if start is None else start
             speed = replay.speed if speed is None else speed
-        self.symbols: dict[str, Instrument] = self._fit(catalogue, replay)
+        self.symbols: dict[str, Instrument] = self._fit(catalogue, replays)
         self._catalogue = catalogue
         self.clock = ServerClock(clock, start, speed or 1.0)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
@@ -56,18 +74,19 @@ class Market:
         self.depth = Depth(config.seed)
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
         self._legs: dict[str, LegPath] = {}
-        self._sources: dict[str, Buffered] = {}
-        self._ahead = ahead
+        self._sources: dict[str, PriceSource] = {}
+        self._buffered: dict[str, Buffered] = {}
+        self._ahead = AHEAD if playback is None else playback.ahead
         self.past: Past | None = None
         self.live_ticks: dict[str, LiveTick] = {}
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
 
     @staticmethod
-    def _fit(catalogue: Catalogue, replay: Replay | None) -> dict[str, Instrument]:
-        """Return the instruments; a replayed one is visible."""
+    def _fit(catalogue: Catalogue, replays: Sequence[Replay]) -> dict[str, Instrument]:
+        """Return the instruments; replayed ones are visible."""
         symbols = dict(catalogue.symbols)
-        if replay is not None:
+        for replay in replays:
             symbols[replay.symbol] = replay.fit(symbols[replay.symbol])
         return symbols
 
@@ -75,7 +94,7 @@ class Market:
         """Return the present of a known symbol."""
         live = self.live_ticks.get(symbol)
         if live is None:
-            live = self.live_ticks[symbol] = LiveTick(self.source(symbol), self.clock)
+            live = self.live_ticks[symbol] = LiveTick(self.buffered(symbol), self.clock)
         return live
 
     def tick(self, symbol: str) -> Tick:
@@ -90,20 +109,22 @@ class Market:
             rates = self._rates[symbol] = Rates(symbol, self.source(symbol), self._cache)
         return rates
 
-    def source(self, symbol: str) -> Buffered:
+    def source(self, symbol: str) -> PriceSource:
         """Return all prices of a known symbol, past and to come."""
-        source = self._sources.get(symbol)
-        if source is None:
-            source = self._sources[symbol] = Buffered(self._prices(symbol), self._ahead)
-        return source
-
-    def _prices(self, symbol: str) -> PriceSource:
-        source = self._replayed.get(symbol)
+        source = self._sources.get(symbol) or self._replayed.get(symbol)
         if source is None:
             instrument = self.symbols[symbol]
             base, quote = self._leg(instrument.price_leg), self._leg(instrument.currency_profit)
             source = SyntheticSource(self._seed, instrument, base, quote, self._history_start)
+        self._sources[symbol] = source
         return source
+
+    def buffered(self, symbol: str) -> Buffered:
+        """Return the prices of a known symbol for who looks at them tick by tick."""
+        buffered = self._buffered.get(symbol)
+        if buffered is None:
+            buffered = self._buffered[symbol] = Buffered(self.source(symbol), self._ahead)
+        return buffered
 
     def ticks(self, symbol: str, start_msc: int, stop_msc: int, mask: int) -> TicksArray | None:
         """Return the ticks of a known symbol from `start_msc` to `stop_msc`, both included.

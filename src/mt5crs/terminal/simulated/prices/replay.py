@@ -105,6 +105,27 @@ def load_replay(path: Path, symbol: str = "") -> Replay:
     return Replay(name, source, digits, values[0][1], start, speed)
 
 
+def replay_of(symbol: str, bars: RatesArray) -> Replay:
+    """Return the replay of M1 bars, as `copy_rates_range` returns them.
+
+    Args:
+        symbol: Their symbol.
+        bars: The bars, ascending.
+
+    Raises:
+        SettingError: There are none, or their time goes back.
+    """
+    if not len(bars):
+        hint = "give M1 bars, as copy_rates_range returns them"
+        raise SettingError(f"rates: there are no bars of {symbol}", hint=hint)
+    if (np.diff(bars["time"]) <= 0).any():
+        raise SettingError(f"rates: the bars of {symbol} do not ascend in time")
+    columns = [bars[name] for name in ("open", "high", "low", "close")]
+    digits = next((n for n in range(8) if all((np.round(c, n) == c).all() for c in columns)), 8)
+    source = BarSource(bars, digits)
+    return Replay(symbol, source, digits, float(bars["open"][0]), float(bars["time"][0]), 1.0)
+
+
 def symbol_in(path: Path) -> str:
     """Return the symbol that a file's name mentions.
 

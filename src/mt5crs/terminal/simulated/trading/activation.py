@@ -114,7 +114,7 @@ class Activation:
     ) -> None:
         self._account = account
         self._market = market
-        self._past = Past(market.source)
+        self._past = Past(market.buffered)
         self._server = TradeServer(account, market, ledger, execution)
         self._schedule = Schedule(account, market, self._server)
         in_money = config.margin_so_mode == "money"
@@ -208,7 +208,7 @@ class Activation:
             levels = self._levels.get(symbol) or Levels(self._account.symbols[symbol].has_last)
             if symbol in parts:
                 levels = levels.within(self._past.tick(symbol), parts[symbol])
-            self._watches.append(Watch(symbol, self._market.source(symbol), levels, self._moment))
+            self._watches.append(Watch(symbol, self._market.buffered(symbol), levels, self._moment))
         self._alarm = self._schedule.next(self._moment.msc)
         self._armed = True
 

@@ -68,8 +68,11 @@ class StopOut:
             totals = self._account.totals()
             if self._room(totals) > 0:
                 return acted, self._parts(totals)
+            open_before = self._volume()
             self._reduce(totals, msc)
             acted = True
+            if self._volume() == open_before:  # nobody takes it: the next tick is another try
+                return acted, dict.fromkeys(self._past.quotes, 0.0)
         return acted, {}
 
     def _parts(self, totals: Totals) -> dict[str, float]:
@@ -88,6 +91,11 @@ class StopOut:
         """Whether there is anything that a stop-out could take."""
         account = self._account
         return bool(account.positions) or any(map(self._rate, account.orders.values()))
+
+    def _volume(self) -> float:
+        account = self._account
+        held = sum(position.volume for position in account.positions.values())
+        return held + sum(order.volume_current for order in account.orders.values())
 
     def _room(self, totals: Totals) -> float:
         """Return how far equity is above the stop-out; at or below it where that is not positive."""
