@@ -74,7 +74,8 @@ class Buffered:
         self._source = source
         self._ahead = ahead
         none = np.zeros(0, TICKS_DTYPE)
-        self._window = Window.of(0, 0, none, none)
+        # Two, because the past is made up for while the present is known already.
+        self._window = self._other = Window.of(0, 0, none, none)
 
     def window(self, msc: int, until: int = 0) -> Window:
         """Return a window that a time is in.
@@ -85,7 +86,10 @@ class Buffered:
         """
         window = self._window
         if not window.start <= msc < window.stop:
-            window = self._window = self._load(msc // MINUTE_MSC * MINUTE_MSC, until)
+            self._window, self._other = self._other, window
+            window = self._window
+            if not window.start <= msc < window.stop:
+                window = self._window = self._load(msc // self._ahead * self._ahead, until)
         return window
 
     def is_over(self, msc: int) -> bool:
@@ -94,13 +98,11 @@ class Buffered:
 
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
-        window = self._window
-        if start_msc < window.start or stop_msc > window.stop:
-            if not 0 < stop_msc - start_msc <= self._ahead:
-                return self._source.ticks(start_msc, stop_msc)
-            window = self.window(start_msc)
-            if stop_msc > window.stop:
-                return self._source.ticks(start_msc, stop_msc)
+        if not 0 < stop_msc - start_msc <= self._ahead:
+            return self._source.ticks(start_msc, stop_msc)
+        window = self.window(start_msc)
+        if stop_msc > window.stop:
+            return self._source.ticks(start_msc, stop_msc)
         return window.ticks[window.ahead(start_msc) : window.ahead(stop_msc)]
 
     def last_tick(self, msc: int) -> TicksArray:
@@ -117,7 +119,8 @@ class Buffered:
         return self._source.next_msc(window.stop - 1)
 
     def _load(self, start: int, until: int) -> Window:
-        stop = start + max(self._ahead, min(until - start, LONGEST))
-        old = self._window
-        before = old.last(len(old.msc)) if start == old.stop else self._source.last_tick(start - 1)
+        longer = min(until - start, LONGEST) // self._ahead * self._ahead
+        stop = start + max(self._ahead, longer)
+        older = self._other
+        before = older.last(len(older.msc)) if start == older.stop else self._source.last_tick(start - 1)
         return Window.of(start, stop, before, self._source.ticks(start, stop))

@@ -1,13 +1,11 @@
 """The present: each symbol's last tick, computed again only when the next one is due."""
 
-from bisect import bisect_right
 from collections.abc import Callable
 
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
 from mt5crs.terminal.simulated.prices.buffered import Buffered
-from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
 
 NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
@@ -50,14 +48,11 @@ class LiveTick:
         due: What the clock reads when another tick may be there.
     """
 
-    __slots__ = ("_clock", "_rows", "_source", "_stamps", "_stop", "due", "result", "tick")
+    __slots__ = ("_clock", "_ticks", "due", "result", "tick")
 
-    def __init__(self, source: Buffered, clock: ServerClock) -> None:
-        self._source = source
+    def __init__(self, ticks: Buffered, clock: ServerClock) -> None:
+        self._ticks = ticks
         self._clock = clock
-        self._rows: list[tuple[object, ...]] = []
-        self._stamps: list[int] = []
-        self._stop = 0
         self.due = -NEVER
         self.tick = NO_TICK
         self.result = Result(NO_TICK, SUCCESS)
@@ -67,27 +62,16 @@ class LiveTick:
         if self._clock.read() < self.due:
             return self.tick
         msc = self._clock.now_msc()
-        if msc >= self._stop or not self._stamps or msc < self._stamps[0]:
-            self._load(msc)
-        place = bisect_right(self._stamps, msc)
-        if place:
-            self._show(self._rows[place - 1])
-        self._schedule(msc, place)
+        window = self._ticks.window(msc)
+        seen = window.seen(msc)
+        last = window.last(seen)
+        if len(last):
+            self._show(last.item())
+        coming = int(window.msc[seen]) if seen < len(window.msc) else self._ticks.next_msc(msc)
+        self.due = NEVER if coming is None else self._clock.reads_at(coming)
         return self.tick
-
-    def _load(self, msc: int) -> None:
-        """Hold the ticks from the last one at or before `msc` to the end of its minute."""
-        self._stop = (msc // MINUTE_MSC + 1) * MINUTE_MSC
-        last = self._source.last_tick(msc)
-        coming = self._source.ticks(msc + 1, self._stop)
-        self._rows = [*last.tolist(), *coming.tolist()]
-        self._stamps = [*last["time_msc"].tolist(), *coming["time_msc"].tolist()]
 
     def _show(self, row: tuple[object, ...]) -> None:
         if row[5] != self.tick[5] or row != self.tick:
             self.tick = Tick(row)
             self.result = Result(self.tick, SUCCESS)
-
-    def _schedule(self, msc: int, place: int) -> None:
-        coming = self._stamps[place] if place < len(self._stamps) else self._source.next_msc(msc)
-        self.due = NEVER if coming is None else self._clock.reads_at(coming)
