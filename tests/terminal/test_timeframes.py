@@ -11,7 +11,7 @@ from mt5crs import constants as c
 from mt5crs.model import RATES
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.prices.expand import collect, expand
-from mt5crs.terminal.simulated.prices.replay import load_replay
+from mt5crs.terminal.simulated.prices.replay import load_replays
 from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from tests.terminal.desk import Desk
 
@@ -75,9 +75,9 @@ def test_a_recorded_month_aggregates_exactly(recorded: Desk, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_ticks_of_recorded_bars_make_the_same_bars(shared_data: Path, name: str) -> None:
-    source = load_replay(shared_data / name).source
-    bars = source.bars(0, 1 << 40)
-    again = collect(expand(bars, source.digits), source.digits)
+    (replay,) = load_replays([shared_data / name])
+    bars = replay.bars
+    again = collect(expand(bars, replay.digits), replay.digits)
     for field in ("time", "open", "high", "low", "close", "spread"):
         assert np.array_equal(again[field], bars[field]), field
     assert np.all(again["tick_volume"] >= bars["tick_volume"])

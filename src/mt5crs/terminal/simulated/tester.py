@@ -59,7 +59,7 @@ class Handle(Terminal):
         except ArgumentError as error:
             self._error = error.error
             return op.misuse  # type: ignore[no-any-return]
-        value, self._error = self._terminal.call(op, wire)
+        value, self._error = self._terminal.carry_out(op, wire)
         return value  # type: ignore[no-any-return]
 
     def last_error(self) -> LastError:

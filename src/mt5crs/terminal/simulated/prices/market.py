@@ -1,19 +1,19 @@
 """All symbols with their prices: the catalogue, the sources, Market Watch and the present."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from mt5crs.model import RatesArray, Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
-from mt5crs.terminal.simulated.instruments.catalogue import Catalogue, Instrument, load_catalogue
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument, load_catalogue
 from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
 from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
-from mt5crs.terminal.simulated.prices.replay import Replay, load_replay, replay_of
+from mt5crs.terminal.simulated.prices.replay import load_replays, replay_of, starting_point
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 from mt5crs.terminal.simulated.prices.synthetic import LegPath, SyntheticSource
 
@@ -54,19 +54,23 @@ class Market:
     def __init__(
         self, config: SimulatedConfig, clock: Callable[[], float], playback: Playback | None = None
     ) -> None:
-        replays = [load_replay(config.replay[0], config.replay_symbol)] if config.replay else []
+        replays = load_replays(config.replay, config.replay_symbol)
         catalogue = load_catalogue()
         start, speed = config.start, config.speed
-        self._replayed: dict[str, PriceSource] = {}
         if playback is not None:
             replays += [replay_of(symbol, bars) for symbol, bars in playback.rates.items()]
-            start = start or min((replay.source.start for replay in replays), default=None)
+            start = start or min((float(replay.bars["time"][0]) for replay in replays), default=None)
+            speed = 1.0
+        if replays:
+            point = starting_point(replays, start)
+            start, speed = point.time, point.speed if speed is None else speed
         for replay in replays:
             catalogue = catalogue.with_symbol(replay.symbol, replay.digits, replay.price)
-            self._replayed[replay.symbol] = replay.source
-            start = replay.start if start is None else start
-            speed = replay.speed if speed is None else speed
-        self.symbols: dict[str, Instrument] = self._fit(catalogue, replays)
+        self.symbols: dict[str, Instrument] = dict(catalogue.symbols)
+        self._sources: dict[str, PriceSource] = {}
+        for replay in replays:
+            instrument = self.symbols[replay.symbol] = replay.fit(self.symbols[replay.symbol])
+            self._sources[replay.symbol] = replay.source(instrument, config.modelling)
         self._catalogue = catalogue
         self.clock = ServerClock(clock, start, speed or 1.0)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
@@ -74,21 +78,13 @@ class Market:
         self.depth = Depth(config.seed)
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
         self._legs: dict[str, LegPath] = {}
-        self._sources: dict[str, PriceSource] = {}
+        self._modelling = config.modelling
         self._buffered: dict[str, Buffered] = {}
         self._ahead = AHEAD if playback is None else playback.ahead
         self.past: Past | None = None
         self.live_ticks: dict[str, LiveTick] = {}
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
-
-    @staticmethod
-    def _fit(catalogue: Catalogue, replays: Sequence[Replay]) -> dict[str, Instrument]:
-        """Return the instruments; replayed ones are visible."""
-        symbols = dict(catalogue.symbols)
-        for replay in replays:
-            symbols[replay.symbol] = replay.fit(symbols[replay.symbol])
-        return symbols
 
     def live(self, symbol: str) -> LiveTick:
         """Return the present of a known symbol."""
@@ -111,12 +107,14 @@ class Market:
 
     def source(self, symbol: str) -> PriceSource:
         """Return all prices of a known symbol, past and to come."""
-        source = self._sources.get(symbol) or self._replayed.get(symbol)
+        source = self._sources.get(symbol)
         if source is None:
             instrument = self.symbols[symbol]
             base, quote = self._leg(instrument.price_leg), self._leg(instrument.currency_profit)
-            source = SyntheticSource(self._seed, instrument, base, quote, self._history_start)
-        self._sources[symbol] = source
+            source = SyntheticSource(
+                self._seed, instrument, base, quote, self._history_start, self._modelling
+            )
+            self._sources[symbol] = source
         return source
 
     def buffered(self, symbol: str) -> Buffered:

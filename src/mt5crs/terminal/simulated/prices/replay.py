@@ -1,108 +1,132 @@
-"""Prices from a file, in the forms that MetaTrader, TrueFX and HistData write.
+"""Prices from files: which symbols they are of, and where and how fast a replay of them runs.
 
-- M1 bars as MetaTrader exports them: a header with time (epoch seconds of the server), open, high, low,
-  close, tick_volume and spread (points); real_volume may be there.
-- TrueFX ticks: a header timestamp,bid,ask; ISO 8601 times.
-- HistData ticks: no header; `YYYYMMDD HHMMSSmmm,bid,ask,volume`.
+Files are text (see `csvfile`) or Parquet (see `parquetfile`); `recorded` says what they must hold. Times are
+taken as server time, as they stand.
 
-Each plain or gzipped. The symbol is taken from the file's name (`mt5_eurusd_m1_2025-11.csv.gz` is
-EURUSD). Times are taken as server time, as they stand.
+The symbol of a file is the one that it names itself (Parquet), else the one in its name: of
+`EURUSD_M1_202511030000_202511282356.csv`, as MetaTrader names exports, all before the timeframe, of any other
+name the first word of six letters (`mt5_eurusd_m1_2025-11.csv.gz` is EURUSD). Several files of one symbol are
+joined; they must not overlap. Two files of bars without a spread, with `bid` and `ask` as words of their
+names, are one symbol: the bars are those of the bid, of the minutes that both have, and the spread is the
+smaller of what lies between both opens and both closes, the only prices of one moment; not below 0.
 
-Where a replay starts: at the first minute after 80 % of the file's minutes that has 30 ticks or more, so
-that most of the file is history and live ticks come at once; if there is none, at the busiest minute of
-the file's second half. How fast: as it was; a starting minute with fewer than 20 ticks is played so much
-faster that 20 come in a minute, at most 60 times. When the file ends the last prices stay and the market
-for the symbol is closed.
+Where a replay starts: of the time that all symbols have prices for, at the first minute after 80 % of a
+symbol's minutes that has 30 ticks or more, so that most of it is history and live ticks come at once; if
+there is none, at the busiest minute of the second half. Of several symbols it is the latest of these minutes.
+How fast: as it was; a starting minute with fewer than 20 ticks, those of all symbols together, is played so
+much faster that 20 come in a minute, at most 60 times. When a symbol's prices end the last ones stay and its
+market is closed.
 """
 
-import csv
-import gzip
 import re
-from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from mt5crs.errors import SettingError
-from mt5crs.model import RatesArray
+from mt5crs.model import RatesArray, TicksArray
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
-from mt5crs.terminal.simulated.prices.expand import MINUTE, RATES_DTYPE, TICKS_DTYPE, flag_changes
+from mt5crs.terminal.simulated.prices.csvfile import read_csv
+from mt5crs.terminal.simulated.prices.expand import MINUTE, RATES_DTYPE, collect
+from mt5crs.terminal.simulated.prices.parquetfile import SUFFIXES, read_parquet
+from mt5crs.terminal.simulated.prices.recorded import OHLC, Floats, Recording, Table, digits_of, recording
 from mt5crs.terminal.simulated.prices.sources import BarSource, PriceSource, TickSource
 
 HISTORY_SHARE = 0.8
 BUSY_MINUTE = 30
 WATCHABLE = 20
 FASTEST = 60.0
-FAR_FUTURE = 1 << 40
-
-Row = tuple[float, ...]
-Parser = Callable[[list[str]], Row]
-
-BAR_COLUMNS = ("time", "open", "high", "low", "close", "tick_volume", "spread")
-TICK_COLUMNS = ("timestamp", "bid", "ask")
-EXPECTED = (
-    "expected MetaTrader M1 bars (header time,open,high,low,close,tick_volume,spread), TrueFX ticks "
-    "(header timestamp,bid,ask) or HistData ticks (YYYYMMDD HHMMSSmmm,bid,ask,volume)"
-)
+EXPORTED = re.compile(r"(.+?)(?:_(?:M|H|D|W|MN)\d+)?_\d{8,12}_\d{8,12}")
+NO_SYMBOL = {"truefx", "ducasc"}
 
 
 class Replay(NamedTuple):
-    """A file that was read.
+    """The prices of a symbol that were read.
 
     Attributes:
-        symbol: The symbol replayed.
-        source: Its prices.
+        symbol: Its name.
         digits: The most digits found in them.
-        price: One of them.
-        start: The server time at which to start, epoch seconds.
-        speed: Server seconds for each second of the clock.
+        bars: M1 bars; of ticks, those that they make.
+        ticks: None if only bars are known.
+        spreads: Of each bar, in units of the price, where it is not in the bar.
     """
 
     symbol: str
-    source: PriceSource
     digits: int
-    price: float
-    start: float
-    speed: float
+    bars: RatesArray
+    ticks: TicksArray | None = None
+    spreads: Floats | None = None
+
+    @property
+    def price(self) -> float:
+        """One of the prices."""
+        return float(self.bars["open"][0])
 
     def fit(self, instrument: Instrument) -> Instrument:
         """Return the instrument with the file's digits where it has more, and in Market Watch."""
-        digits = max(self.digits, instrument.digits)
-        return msgspec.structs.replace(
-            instrument, digits=digits, tick_size=float(f"1e-{digits}"), visible=True
-        )
+        if self.digits <= instrument.digits:
+            return msgspec.structs.replace(instrument, visible=True)
+        size = float(f"1e-{self.digits}")
+        return msgspec.structs.replace(instrument, digits=self.digits, tick_size=size, visible=True)
+
+    def source(self, instrument: Instrument, modelling: str = "every_tick") -> PriceSource:
+        """Return the prices as those of an instrument that fits."""
+        if self.ticks is not None:
+            return TickSource(self.ticks, instrument.digits)
+        bars = self.bars
+        if self.spreads is not None:
+            bars = np.array(bars, RATES_DTYPE)
+            bars["spread"] = np.rint(self.spreads * 10.0**instrument.digits)
+            bars.flags.writeable = False
+        return BarSource(bars, instrument.digits, has_last=instrument.has_last, modelling=modelling)
 
 
-def load_replay(path: Path, symbol: str = "") -> Replay:
-    """Read a file of prices.
+class Start(NamedTuple):
+    """Where a replay starts.
+
+    Attributes:
+        time: Server time, epoch seconds.
+        speed: Server seconds for each second of the clock.
+    """
+
+    time: float
+    speed: float
+
+
+class _Part(NamedTuple):
+    """A file's prices: `side` is bid or ask where there are two files of bars, else empty."""
+
+    symbol: str
+    side: str
+    held: Recording
+
+
+def load_replays(paths: Sequence[Path], symbol: str = "") -> list[Replay]:
+    """Read files of prices.
 
     Args:
-        path: The file.
-        symbol: Its symbol; empty to take it from the file's name.
+        paths: The files, and folders of Parquet.
+        symbol: The symbol of the only file; empty to take it from the file or its name.
+
+    Returns:
+        One for each symbol, in the order of the files.
 
     Raises:
-        SettingError: The file cannot be read as one of the known forms; the message says where.
+        SettingError: A file cannot be read as one of the known forms (the message says where), or what is
+            in them does not go together.
     """
-    name = symbol or symbol_in(path)
-    with _opened(path) as stream:
-        lines = csv.reader(stream)
-        try:
-            first = next(lines, None)
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-            raise SettingError(f"replay: {path}, line 1: {error}", hint=EXPECTED) from error
-        if first is None:
-            raise SettingError(f"replay: {path} is empty", hint=EXPECTED)
-        parse, rows, is_bars = _form(path, first, lines)
-        values, digits = _parsed(path, parse, rows)
-    source: PriceSource
-    source = _bar_source(path, values, digits) if is_bars else _tick_source(path, values, digits)
-    minute, speed = _starting_point(source.bars(0, FAR_FUTURE))
-    start = int(source.ticks(minute * 1000, (minute + MINUTE) * 1000)["time_msc"][0]) / 1000
-    return Replay(name, source, digits, values[0][1], start, speed)
+    if symbol and len(paths) > 1:
+        raise SettingError(
+            f"replay: {symbol} is to be the symbol of {len(paths)} files",
+            hint="name each file after its symbol (eurusd_m1.csv)",
+        )
+    parts = [part for path in paths for part in _parts(path, symbol)]
+    symbols = dict.fromkeys(part.symbol for part in parts)
+    return [_replay(name, [part for part in parts if part.symbol == name]) for name in symbols]
 
 
 def replay_of(symbol: str, bars: RatesArray) -> Replay:
@@ -120,10 +144,7 @@ def replay_of(symbol: str, bars: RatesArray) -> Replay:
         raise SettingError(f"rates: there are no bars of {symbol}", hint=hint)
     if (np.diff(bars["time"]) <= 0).any():
         raise SettingError(f"rates: the bars of {symbol} do not ascend in time")
-    columns = [bars[name] for name in ("open", "high", "low", "close")]
-    digits = next((n for n in range(8) if all((np.round(c, n) == c).all() for c in columns)), 8)
-    source = BarSource(bars, digits)
-    return Replay(symbol, source, digits, float(bars["open"][0]), float(bars["time"][0]), 1.0)
+    return Replay(symbol, digits_of(*(bars[name] for name in OHLC)), bars)
 
 
 def symbol_in(path: Path) -> str:
@@ -132,8 +153,11 @@ def symbol_in(path: Path) -> str:
     Raises:
         SettingError: It mentions none.
     """
-    for word in re.split(r"[^A-Za-z0-9]+", path.name.split(".")[0]):
-        if re.fullmatch(r"[A-Za-z]{6}", word) and word.lower() not in {"truefx", "ducasc"}:
+    exported = EXPORTED.fullmatch(re.sub(r"(\.[a-z]+)+$", "", path.name))
+    if exported is not None and not exported[1].upper().startswith("DAT_"):
+        return exported[1]
+    for word in _words(path):
+        if re.fullmatch(r"[a-z]{6}", word) and word not in NO_SYMBOL:
             return word.upper()
     raise SettingError(
         f"replay: no symbol in the name of {path}",
@@ -141,131 +165,134 @@ def symbol_in(path: Path) -> str:
     )
 
 
-def _opened(path: Path) -> TextIO:
-    try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise SettingError(f"replay: {path} cannot be read ({error.strerror})", hint=EXPECTED) from error
+def starting_point(replays: Sequence[Replay], start: float | None = None) -> Start:
+    """Return where and how fast to start; the rule is in the module's docstring.
+
+    Args:
+        replays: What is replayed, one or more.
+        start: Server time to start at, if that is not to be chosen.
+
+    Raises:
+        SettingError: There is no time that all of them have prices for.
+    """
+    if start is None:
+        minute, replay = max(_busy_minutes(replays), key=lambda found: found[0])
+        start = _first_tick(replay, minute)
+    minute = int(start) // MINUTE * MINUTE
+    ticks = sum(int(replay.bars["tick_volume"][replay.bars["time"] == minute].sum()) for replay in replays)
+    return Start(start, min(max(WATCHABLE / ticks, 1.0), FASTEST) if ticks else 1.0)
 
 
-NumberedRow = tuple[int, list[str]]
+def _busy_minutes(replays: Sequence[Replay]) -> Iterable[tuple[int, Replay]]:
+    first = max(int(replay.bars["time"][0]) for replay in replays)
+    last = min(int(replay.bars["time"][-1]) for replay in replays)
+    for replay in replays:
+        times = replay.bars["time"]
+        bars = replay.bars[(times >= first) & (times <= last)]
+        if not len(bars):
+            names = ", ".join(replay.symbol for replay in replays)
+            raise SettingError(
+                f"replay: there is no time that all of {names} have prices for",
+                hint="give files of the same days",
+            )
+        yield _busy_minute(bars), replay
 
 
-def _form(
-    path: Path, first: list[str], rest: Iterator[list[str]]
-) -> tuple[Parser, Iterator[NumberedRow], bool]:
-    """Return what parses a row, the rows with their line numbers, and whether they are bars."""
-    header = [column.strip().lower() for column in first]
-    if set(BAR_COLUMNS) <= set(header):
-        return _bar_parser(header), enumerate(rest, 2), True
-    if set(TICK_COLUMNS) <= set(header):
-        return _tick_parser(header), enumerate(rest, 2), False
-    if re.fullmatch(r"\d{8} \d{9}", first[0].strip() if first else "") and len(first) >= 3:
-        return _histdata_row, _with_first(first, rest), False
-    raise SettingError(f"replay: {path}, line 1: columns {','.join(first)[:80]!r} are unknown", hint=EXPECTED)
-
-
-def _with_first(first: list[str], rest: Iterator[list[str]]) -> Iterator[NumberedRow]:
-    yield 1, first
-    yield from enumerate(rest, 2)
-
-
-def _parsed(path: Path, parse: Parser, rows: Iterator[NumberedRow]) -> tuple[list[Row], int]:
-    values: list[Row] = []
-    digits = 0
-    line = 0
-    try:
-        for number, row in rows:
-            line = number
-            if row:
-                values.append(parse(row))
-                digits = max(digits, *(_digits(text) for text in row[1:3]))
-    except (ValueError, IndexError) as error:
-        raise SettingError(f"replay: {path}, line {line}: {error}", hint=EXPECTED) from error
-    except (OSError, EOFError, csv.Error) as error:
-        raise SettingError(f"replay: {path}, after line {line}: {error}", hint=EXPECTED) from error
-    if not values:
-        raise SettingError(f"replay: {path} has no prices", hint=EXPECTED)
-    return values, min(digits, 8)
-
-
-def _digits(text: str) -> int:
-    return len(text.strip().rstrip("0").partition(".")[2])
-
-
-def _bar_parser(header: list[str]) -> Parser:
-    places = [header.index(name) for name in BAR_COLUMNS]
-    real = header.index("real_volume") if "real_volume" in header else None
-
-    def parse(row: list[str]) -> Row:
-        time, open_, high, low, close, volume, spread = (float(row[place]) for place in places)
-        if not 0 < low <= min(open_, close) <= max(open_, close) <= high:
-            raise ValueError(f"open {open_}, high {high}, low {low}, close {close} do not make a bar")
-        return time, open_, high, low, close, max(volume, 1), spread, float(row[real]) if real else 0.0
-
-    return parse
-
-
-def _tick_parser(header: list[str]) -> Parser:
-    time, bid, ask = (header.index(name) for name in TICK_COLUMNS)
-
-    def parse(row: list[str]) -> Row:
-        moment = datetime.fromisoformat(row[time].strip().replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return _quote(round(moment.timestamp() * 1000), row[bid], row[ask])
-
-    return parse
-
-
-def _histdata_row(row: list[str]) -> Row:
-    text = row[0].strip()
-    moment = datetime.strptime(text[:15], "%Y%m%d %H%M%S").replace(tzinfo=timezone.utc)
-    return _quote(int(moment.timestamp()) * 1000 + int(text[15:]), row[1], row[2])
-
-
-def _quote(msc: int, bid: str, ask: str) -> Row:
-    if not 0 < float(bid) <= float(ask):
-        raise ValueError(f"bid {bid} and ask {ask} are not a quote")
-    return msc, float(bid), float(ask)
-
-
-def _ascending(path: Path, times: NDArray[np.float64]) -> None:
-    back = np.flatnonzero(np.diff(times) < 0)
-    if len(back):
-        raise SettingError(f"replay: {path}: time goes back after row {int(back[0]) + 1}", hint=EXPECTED)
-
-
-def _bar_source(path: Path, values: list[Row], digits: int) -> BarSource:
-    table = np.array(values)
-    _ascending(path, table[:, 0])
-    bars = np.zeros(len(table), RATES_DTYPE)
-    for place, name in enumerate((*BAR_COLUMNS, "real_volume")):
-        bars[name] = table[:, place]
-    bars.flags.writeable = False
-    return BarSource(bars, digits)
-
-
-def _tick_source(path: Path, values: list[Row], digits: int) -> TickSource:
-    table = np.array(values)
-    _ascending(path, table[:, 0])
-    ticks = np.zeros(len(table), TICKS_DTYPE)
-    ticks["time_msc"] = table[:, 0]
-    ticks["time"] = ticks["time_msc"] // 1000
-    ticks["bid"], ticks["ask"] = table[:, 1], table[:, 2]
-    flag_changes(ticks)
-    ticks.flags.writeable = False
-    return TickSource(ticks, digits)
-
-
-def _starting_point(bars: RatesArray) -> tuple[int, float]:
-    """Return the minute and the speed to start with; the rule is in the module's docstring."""
+def _busy_minute(bars: RatesArray) -> int:
     volumes = bars["tick_volume"]
     first = int(len(bars) * HISTORY_SHARE)
     busy = np.flatnonzero(volumes[first:] >= BUSY_MINUTE)
     half = len(bars) // 2
     place = first + int(busy[0]) if len(busy) else half + int(np.argmax(volumes[half:]))
-    speed = min(max(WATCHABLE / int(volumes[place]), 1.0), FASTEST)
-    return int(bars["time"][place]), speed
+    return int(bars["time"][place])
+
+
+def _first_tick(replay: Replay, minute: int) -> float:
+    """Return when the first tick of a minute comes; a bar's comes as it opens."""
+    if replay.ticks is None:
+        return float(minute)
+    times = replay.ticks["time_msc"]
+    return int(times[np.searchsorted(times, minute * 1000)]) / 1000
+
+
+def _parts(path: Path, symbol: str) -> list[_Part]:
+    found: list[tuple[str, Table]]
+    found = read_parquet(path) if path.is_dir() or path.suffix in SUFFIXES else [("", read_csv(path))]
+    if symbol and len(found) > 1:
+        raise SettingError(
+            f"replay: {path} holds {len(found)} symbols, and {symbol} is to be the only one",
+            hint="leave the symbol out",
+        )
+    parts: list[_Part] = []
+    for name, table in found:
+        held = recording(table)
+        sides = [word for word in _words(path) if word in {"bid", "ask"}]
+        side = sides[0] if len(sides) == 1 and held.ticks is None and not held.has_spread else ""
+        parts.append(_Part(symbol or name or symbol_in(path), side, held))
+    return parts
+
+
+def _words(path: Path) -> list[str]:
+    return re.split(r"[^a-z0-9]+", path.name.split(".")[0].lower())
+
+
+def _replay(symbol: str, parts: list[_Part]) -> Replay:
+    sides = {side: [part.held for part in parts if part.side == side] for side in ("", "bid", "ask")}
+    if sides["bid"] and sides["ask"] and not sides[""]:
+        return _paired(symbol, _joined(symbol, sides["bid"]), _joined(symbol, sides["ask"]))
+    if sides["ask"] and not sides["bid"]:
+        raise SettingError(
+            f"replay: {sides['ask'][0].path} has only asks of {symbol}", hint="give the file of its bids too"
+        )
+    return _joined(symbol, [part.held for part in parts])
+
+
+def _joined(symbol: str, held: list[Recording]) -> Replay:
+    """Return the prices of files one after another."""
+    digits = max(part.digits for part in held)
+    if len({part.ticks is None for part in held}) > 1:
+        raise SettingError(
+            f"replay: of {symbol} there are both bars and ticks", hint="give files of one kind for a symbol"
+        )
+    stretches = sorted(held, key=_begin)
+    for before, after in pairwise(stretches):
+        if _begin(after) <= _end(before):
+            raise SettingError(
+                f"replay: {before.path} and {after.path} have prices of {symbol} for the same time",
+                hint="give every minute of a symbol once",
+            )
+    ticks = [part.ticks for part in stretches if part.ticks is not None]
+    if not ticks:
+        return Replay(symbol, digits, _one([part.bars for part in stretches]))
+    whole = _one(ticks)
+    return Replay(symbol, digits, collect(whole, digits), whole)
+
+
+def _begin(part: Recording) -> int:
+    return int(part.bars["time"][0]) * 1000 if part.ticks is None else int(part.ticks["time_msc"][0])
+
+
+def _end(part: Recording) -> int:
+    return int(part.bars["time"][-1]) * 1000 if part.ticks is None else int(part.ticks["time_msc"][-1])
+
+
+def _one(stretches: list[RatesArray]) -> RatesArray:
+    if len(stretches) == 1:
+        return stretches[0]
+    whole: RatesArray = np.concatenate(stretches)
+    whole.flags.writeable = False
+    return whole
+
+
+def _paired(symbol: str, bid: Replay, ask: Replay) -> Replay:
+    """Return the bars of the bid with spreads of both."""
+    _times, at_bid, at_ask = np.intersect1d(bid.bars["time"], ask.bars["time"], return_indices=True)
+    if not len(_times):
+        raise SettingError(
+            f"replay: bids and asks of {symbol} have no minute in common", hint="give files of the same days"
+        )
+    bids, asks = bid.bars[at_bid], ask.bars[at_ask]
+    spreads: Floats = np.minimum(asks["open"] - bids["open"], asks["close"] - bids["close"])
+    digits = digits_of(*(bars[name] for bars in (bids, asks) for name in OHLC))
+    bids.flags.writeable = False
+    return Replay(symbol, digits, bids, None, np.maximum(spreads, 0.0))

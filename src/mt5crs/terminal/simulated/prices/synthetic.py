@@ -102,18 +102,29 @@ class SyntheticSource:
         base: The leg that is bought.
         quote: The leg that it is priced in.
         start: Server time at which history begins.
+        modelling: How minutes become ticks; see `expand`.
     """
 
     contiguous = True
     end_msc: int | None = None
 
-    def __init__(self, seed: int, instrument: Instrument, base: LegPath, quote: LegPath, start: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        instrument: Instrument,
+        base: LegPath,
+        quote: LegPath,
+        start: int,
+        modelling: str = "every_tick",
+    ) -> None:
         self.start = start // DAY * DAY
         self.digits = instrument.digits
         self._seed = seed
         self._name = instrument.name
         self._spread = instrument.spread
         self._rate = instrument.tick_rate
+        self._has_last = instrument.has_last
+        self._modelling = modelling
         self._base = base
         self._quote = quote
         self._days: OrderedDict[int, RatesArray] = OrderedDict()
@@ -131,7 +142,8 @@ class SyntheticSource:
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
         first = start_msc // MINUTE_MSC * MINUTE
-        ticks = expand(self.bars(first, -(-stop_msc // 1000)), self.digits)
+        bars = self.bars(first, -(-stop_msc // 1000))
+        ticks = expand(bars, self.digits, has_last=self._has_last, modelling=self._modelling)
         begin, end = np.searchsorted(ticks["time_msc"], (start_msc, stop_msc))
         return ticks[begin:end]
 
