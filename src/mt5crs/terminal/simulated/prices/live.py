@@ -1,7 +1,6 @@
 """The present: each symbol's last tick, computed again only when the next one is due."""
 
 from collections.abc import Callable
-from typing import cast
 
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
@@ -67,7 +66,8 @@ class LiveTick:
         seen = window.seen(msc)
         last = window.last(seen)
         if len(last):
-            self._show(cast("tuple[object, ...]", last.item()))
+            (row,) = last.tolist()
+            self._show(row)
         coming = int(window.msc[seen]) if seen < len(window.msc) else self._ticks.next_msc(msc)
         self.due = NEVER if coming is None else self._clock.reads_at(coming)
         return self.tick

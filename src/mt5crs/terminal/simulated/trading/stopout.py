@@ -66,7 +66,7 @@ class StopOut:
         while self._holds():
             self._past.quotes.clear()
             totals = self._account.totals()
-            if self._room(totals) > 0:
+            if not self._is_reached(totals):
                 return acted, self._parts(totals)
             open_before = self._volume()
             self._reduce(totals, msc)
@@ -97,12 +97,15 @@ class StopOut:
         held = sum(position.volume for position in account.positions.values())
         return held + sum(order.volume_current for order in account.orders.values())
 
+    def _is_reached(self, totals: Totals) -> bool:
+        if self._in_money:
+            return totals.equity <= self._level
+        return bool(totals.margin) and totals.margin_level <= self._level
+
     def _room(self, totals: Totals) -> float:
-        """Return how far equity is above the stop-out; at or below it where that is not positive."""
+        """Return how far equity is above the stop-out."""
         if self._in_money:
             return totals.equity - self._level
-        if not totals.margin:
-            return float("inf")
         return totals.equity - totals.margin * self._level / 100.0
 
     def _reduce(self, totals: Totals, msc: int) -> None:
