@@ -74,7 +74,7 @@ def test_settings_of_a_gateway_come_from_the_environment(fresh_gateway: Gateway)
         (("--host", "0.0.0.0"), 2, "mt5crs keys init"),
         (("--port", "x"), 2, "MT5_PORT"),
         (("--replay", "/nope.csv"), 2, "/nope.csv is not there"),
-        (("--replay", "."), 2, "is a directory"),
+        (("--replay", "."), 2, "is a folder without Parquet files"),
         (("--symbol", "X"), 2, "--replay file"),
         (("--speed", "0"), 2, "speed is 0.0"),
         (("--path", "x"), 2, "not for the simulated terminal"),

@@ -1,5 +1,6 @@
 """Bars of every timeframe, and where they begin (section 3)."""
 
+import gzip
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -62,15 +63,24 @@ def test_all_21_timeframes_are_known() -> None:
 
 @pytest.fixture(scope="module")
 def recorded(shared_data: Path) -> Desk:
-    return Desk(SimulatedConfig(replay=(shared_data / FILES[0],), start=1_764_374_400))
+    return Desk(SimulatedConfig(replay=tuple(shared_data / name for name in FILES), start=1_764_374_400))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recorded_month_aggregates_exactly(recorded: Desk, name: str) -> None:
-    minutes = recorded.get("copy_rates_range", "EURUSD", c.TIMEFRAME_M1, 0, 1 << 40)
-    bars = recorded.get("copy_rates_range", "EURUSD", TIMEFRAMES[name], 0, 1 << 40)
-    assert len(minutes) == 28_767
+@pytest.mark.parametrize(("symbol", "rows"), [("EURUSD", 28_767), ("GBPUSD", 28_764), ("USDCAD", 28_763)])
+def test_a_recorded_month_aggregates_exactly(recorded: Desk, symbol: str, rows: int, name: str) -> None:
+    minutes = recorded.get("copy_rates_range", symbol, c.TIMEFRAME_M1, 0, 1 << 40)
+    bars = recorded.get("copy_rates_range", symbol, TIMEFRAMES[name], 0, 1 << 40)
+    assert len(minutes) == rows
     assert bars.tolist() == built(minutes.tolist(), name)
+
+
+def test_recorded_minutes_are_those_of_the_file(recorded: Desk, shared_data: Path) -> None:
+    with gzip.open(shared_data / FILES[1], "rt", encoding="utf-8") as lines:
+        rows = [tuple(map(float, line.split(","))) for line in lines.readlines()[1:]]
+    minutes = recorded.get("copy_rates_range", "GBPUSD", c.TIMEFRAME_M1, 0, 1 << 40)
+    names = ["time", "open", "high", "low", "close", "tick_volume", "spread", "real_volume"]
+    assert [tuple(map(float, row)) for row in minutes[names].tolist()] == rows
 
 
 @pytest.mark.parametrize("name", FILES)

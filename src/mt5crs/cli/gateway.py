@@ -123,7 +123,8 @@ def _simulated(given: dict[str, Any]) -> "TerminalPort":
 
     replay = tuple(given.get("replay", ()))
     for path in replay:
-        existing(path, "replay file")
+        if not path.is_dir():  # one of Parquet
+            existing(path, "replay file")
     if "symbol" in given and len(replay) != 1:
         raise typer.BadParameter("--symbol names the symbol of one --replay file")
     given["replay"] = replay

@@ -34,9 +34,9 @@ def read_parquet(path: Path) -> list[tuple[str, Table]]:
     Raises:
         SettingError: It cannot be read, or pyarrow is not there.
     """
-    dataset = _pyarrow("pyarrow.dataset")
     if path.is_dir() and not any(path.rglob("*.parquet")):
         raise SettingError(f"replay: {path} is a folder without Parquet files", hint=EXPECTED)
+    dataset = _pyarrow("pyarrow.dataset")
     try:
         rows = _read(dataset, path)
     except (OSError, ValueError, TypeError) as error:  # what pyarrow raises derives from these
