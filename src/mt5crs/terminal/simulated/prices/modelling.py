@@ -13,12 +13,13 @@ Terminal" (mql5.com, article 75) and the terminal's help, "Real and Generated Ti
   falls if the bar before it rose, and rises if that fell.
 - Points of a shadow that is not there go to the range, which has an odd number of them and is run through in
   impulse waves with roll-backs.
-- Three points of a shadow are at 3/4, at 1/4 and at its end; where 3/4 and 1/4 are the same whole number of
-  points there is one, at its end.
+- Three points of a shadow are told by its 3/4 and its 1/4, unless these are the same whole number of points.
 - Between two support points the price goes evenly where there are enough prices, else in a saw of one point.
 
 What the sources leave open, or show in pictures alone, is ours:
 
+- Three points of a shadow are at 3/4, back at 1/4, and at its end; where 3/4 and 1/4 are the same there is
+  one, at its end.
 - Two points of a shadow are at its half and at its end; a shadow of one point has one.
 - With `w` impulse waves a roll-back takes back half of an impulse: wave `i` ends at `(i + 1) / (w + 1)` of
   the range, the roll-back after it at `i / (w + 1)`. There are no more waves than the range has points for.
