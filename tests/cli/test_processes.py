@@ -39,7 +39,10 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
         err = gateway.communicate(timeout=PATIENCE)[1]
     assert said.startswith("listening on tcp://127.0.0.1:")
     assert "streams on " in said
-    assert "account 5001001 on MT5CRS-Simulated, balance 10000.00 USD" in account
+    assert (
+        "account 5001001 on MT5CRS-Simulated, hedging, 1:100, balance 10000.00 USD, password simulated"
+        in account
+    )
     assert "keys off" in keys
     assert (gateway.returncode, err) == (0, "")
     assert not ready_file.exists()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mt5crs.cli.options import existing
 from mt5crs.cli.report import Failure, note
 from mt5crs.settings import Settings, address
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from mt5crs.gateway.server import Server
     from mt5crs.terminal.port import TerminalPort
 
+MARGIN_MODES = ("netting", "exchange", "hedging")
+"""By `AccountInfo.margin_mode`."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 WARNING = """\
@@ -33,8 +34,13 @@ class TerminalKind(str, Enum):
     OFFICIAL = "official"
 
 
-_SIMULATED_ONLY = ("seed", "replay", "symbol", "speed", "deposit")
-_OFFICIAL_ONLY = ("path", "login", "server")
+_ONLY_FOR = {
+    TerminalKind.SIMULATED: (
+        "seed", "replay", "symbol", "speed", "deposit", "currency", "leverage", "margin_mode", "sessions",
+        "instruments", "state", "fault", "faults", "set",
+    ),
+    TerminalKind.OFFICIAL: ("path",),
+}  # fmt: skip
 
 _SIMULATED: Any = {"rich_help_panel": "Simulated terminal"}
 _OFFICIAL: Any = {"rich_help_panel": "Official terminal"}
@@ -75,22 +81,54 @@ def gateway(
     deposit: Annotated[
         float | None, typer.Option(help="The balance that the account opens with.", **_SIMULATED)
     ] = None,
-    path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
-    login: Annotated[str | None, typer.Option(help="Account to log in to (MT5_LOGIN).", **_OFFICIAL)] = None,
-    server: Annotated[
-        str | None, typer.Option(help="Name of the trade server (MT5_SERVER).", **_OFFICIAL)
+    currency: Annotated[str | None, typer.Option(help="The account's currency.", **_SIMULATED)] = None,
+    leverage: Annotated[int | None, typer.Option(help="100 means 1:100.", **_SIMULATED)] = None,
+    margin_mode: Annotated[
+        str | None, typer.Option(help="hedging, netting or exchange.", **_SIMULATED)
     ] = None,
+    sessions: Annotated[
+        str | None, typer.Option(help="always open, or real: each symbol's own hours.", **_SIMULATED)
+    ] = None,
+    instruments: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="More instruments, TOML.", **_SIMULATED)
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the account in this file.", **_SIMULATED)
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND:...", help="Let something go wrong, as in slow:seconds=3.", **_SIMULATED),
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults and when they happen, TOML.", **_SIMULATED)
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of it.", **_SIMULATED),
+    ] = None,
+    login: Annotated[
+        str | None, typer.Option(help="The account's number (MT5_LOGIN for an official one).")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(help="Name of the trade server (MT5_SERVER for an official one).")
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
 ) -> None:
     """Serve a terminal to clients, until a signal or Ctrl-C.
 
-    The password of an official terminal's account comes from MT5_PASSWORD alone: a command line can be read
-    by every user of the machine.
+    The password of the account comes from MT5_PASSWORD alone: a command line can be read by every user of the
+    machine. A simulated account has one of its own, which is shown, unless --login names another account.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     config = _config(host, port, stream_port, keys=keys, insecure=insecure, ready_file=ready_file)
-    simulated = {"seed": seed, "replay": replay, "symbol": symbol, "speed": speed, "deposit": deposit}
-    official = {"path": path, "login": login, "server": server}
-    _serve(config, _terminal(terminal, {**simulated, **official}), stop_with_stdin)
+    options = {
+        "seed": seed, "replay": replay, "symbol": symbol, "speed": speed, "deposit": deposit,
+        "currency": currency, "leverage": leverage, "margin_mode": margin_mode, "sessions": sessions,
+        "instruments": instruments, "state": state, "fault": fault, "faults": faults, "set": set_,
+        "login": login, "server": server, "path": path,
+    }  # fmt: skip
+    served, secret = _terminal(terminal, options)
+    _serve(config, served, secret, stop_with_stdin)
 
 
 def register(app: typer.Typer) -> None:
@@ -109,28 +147,22 @@ def _config(host: str | None, port: str | None, stream_port: str | None, **rest:
     return config
 
 
-def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "TerminalPort":
-    given = {name: value for name, value in options.items() if value is not None}
-    foreign = _OFFICIAL_ONLY if kind is TerminalKind.SIMULATED else _SIMULATED_ONLY
-    surplus = [name for name in foreign if name in given]
-    if surplus:
-        raise typer.BadParameter(f"--{surplus[0]} is not for the {kind.value} terminal")
-    return _simulated(given) if kind is TerminalKind.SIMULATED else _official(given)
+def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "tuple[TerminalPort, str]":
+    """Return the terminal, and what may be said of its account's password."""
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    for other, names in _ONLY_FOR.items():
+        surplus = [name for name in names if name in given and other is not kind]
+        if surplus:
+            raise typer.BadParameter(f"--{surplus[0].replace('_', '-')} is not for the {kind.value} terminal")
+    return _simulated(given) if kind is TerminalKind.SIMULATED else (_official(given), "")
 
 
-def _simulated(given: dict[str, Any]) -> "TerminalPort":
-    from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
+def _simulated(given: dict[str, Any]) -> "tuple[TerminalPort, str]":
+    from mt5crs.cli.simulated import documented_password, simulated_config
+    from mt5crs.terminal.simulated import SimulatedTerminal
 
-    replay = tuple(given.get("replay", ()))
-    for path in replay:
-        if not path.is_dir():  # one of Parquet
-            existing(path, "replay file")
-    if "symbol" in given and len(replay) != 1:
-        raise typer.BadParameter("--symbol names the symbol of one --replay file")
-    given["replay"] = replay
-    names = {"symbol": "replay_symbol"}
-    known = {names.get(name, name): value for name, value in given.items() if name in _SIMULATED_ONLY}
-    return SimulatedTerminal(SimulatedConfig(**known))
+    config = simulated_config(given)
+    return SimulatedTerminal(config), documented_password(config)
 
 
 def _official(given: dict[str, Any]) -> "TerminalPort":
@@ -148,7 +180,7 @@ def _official(given: dict[str, Any]) -> "TerminalPort":
     )
 
 
-def _serve(config: "GatewayConfig", terminal: "TerminalPort", stop_with_stdin: bool) -> None:
+def _serve(config: "GatewayConfig", terminal: "TerminalPort", secret: str, stop_with_stdin: bool) -> None:
     from mt5crs.gateway.server import Server
 
     try:
@@ -164,7 +196,7 @@ def _serve(config: "GatewayConfig", terminal: "TerminalPort", stop_with_stdin: b
         threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
     if not config.is_loopback and config.keys is None:
         note(WARNING.format(where=address(config.host, server.port)))
-    _announce(config, server, terminal)
+    _announce(config, server, terminal, secret)
     server.run()
 
 
@@ -174,9 +206,9 @@ def _wait_for_stdin(server: "Server") -> None:
     server.stop()
 
 
-def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort") -> None:
+def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort", secret: str) -> None:
     where = address(config.host, server.port)
-    account = _account(terminal)
+    account = _account(terminal) + (f", password {secret}" if secret else "")
     lines = [
         f"listening on tcp://{where}, streams on {server.stream_port}, {terminal.name} terminal",
         f"account {account}",
@@ -195,4 +227,5 @@ def _account(terminal: "TerminalPort") -> str:
     if isinstance(answer, Deferred) or answer.value is None:
         return "none yet"
     account = AccountInfo(answer.value)
-    return f"{account.login} on {account.server}, balance {account.balance:.2f} {account.currency}"
+    kind = f"{MARGIN_MODES[account.margin_mode]}, 1:{account.leverage}"
+    return f"{account.login} on {account.server}, {kind}, balance {account.balance:.2f} {account.currency}"

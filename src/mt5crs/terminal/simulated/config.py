@@ -1,11 +1,12 @@
 """How a simulated terminal is set up."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from mt5crs.errors import SettingError
+from mt5crs.terminal.simulated.faults.plan import Fault
 
 HISTORY_START = 1_420_070_400  # 2015-01-01: synthetic history begins here, or earlier under an older replay
 
@@ -22,6 +23,8 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         sessions: `always`: every market is open at any time; `real`: each symbol keeps its own hours.
         server_offset: Hours that server time is ahead of UTC.
         server_dst: Whose daylight saving time adds an hour to that: nobody's, `us` or `eu`.
+        state: A file that keeps the account across restarts; without it nothing is written.
+        faults: What goes wrong, and when; see `faults.plan`.
         start: Server time at which the terminal starts, epoch seconds; without it, now, or a point
             inside the replay (see `replay`).
         speed: Server seconds for each second of the clock; without it 1, or faster when a replayed file
@@ -56,6 +59,8 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     sessions: Literal["always", "real"] = "always"
     server_offset: float = 0.0
     server_dst: Literal["none", "us", "eu"] = "none"
+    state: Path | None = None
+    faults: tuple[Fault, ...] = ()
     start: float | None = None
     speed: float | None = None
     deposit: float = 10_000.0
@@ -80,6 +85,10 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     maxbars: int = 2_000_000
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                choices = ", ".join(get_args(kind))
+                raise SettingError(f"{name} is {getattr(self, name)!r}: must be one of {choices}")
         for name in ("deposit", "leverage", "maxbars"):
             if getattr(self, name) <= 0:
                 raise SettingError(f"{name} is {getattr(self, name)}: must be above 0")

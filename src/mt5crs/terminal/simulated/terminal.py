@@ -41,6 +41,8 @@ from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position,
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
 from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.config import SimulatedConfig
+from mt5crs.terminal.simulated.faults.effects import Faults
+from mt5crs.terminal.simulated.faults.plan import Schedule
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.prices.live import NEVER
 from mt5crs.terminal.simulated.prices.market import Market, Playback
@@ -94,6 +96,7 @@ class SimulatedTerminal:
 
     Attributes:
         switches: What is allowed at present; may be changed at any time.
+        faults: What goes wrong; more can be set at any time.
 
     Raises:
         SettingError: A setting or the replay file cannot be used.
@@ -124,6 +127,7 @@ class SimulatedTerminal:
         self._books: set[str] = set()
         self._followed: dict[str, int] = {}
         self._read_clock = clock
+        self.faults = Faults(Schedule(self.config.seed, self.config.faults, clock()), self, clock)
         self._live = self._market.live_ticks
         self._handlers: dict[str, Handler] = {name: getattr(self, f"_{name}") for name in OPERATIONS}
 
@@ -136,6 +140,8 @@ class SimulatedTerminal:
 
     def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
         """See `TerminalPort.call`."""
+        if self.faults.armed:
+            return self.faults.call(op, wire)
         return self._handlers[op.name](*wire)
 
     def carry_out(self, op: Operation[..., Any], wire: Bound) -> Result:
@@ -168,8 +174,9 @@ class SimulatedTerminal:
 
     def advance(self) -> float:
         """See `TerminalPort.advance`."""
+        due = self.faults.pass_time() if self.faults.armed else NEVER
         self._pass_time()
-        due = self._due
+        due = min(due, self._due)
         for symbol in self._followed:
             live = self._market.live(symbol)
             live.refresh()
@@ -186,6 +193,26 @@ class SimulatedTerminal:
             due = self._activation.run(clock.now_msc())
             # A bit early: what a float cannot hold must not cost a millisecond.
             self._due = due if due == NEVER else clock.reads_at(due - EARLY)
+
+    # ---- what faults move ----
+
+    def set_spells(self, spells: frozenset[str]) -> None:
+        """See `Levers.set_spells`; while it is disconnected, the terminal knows nothing newer."""
+        self.switches.connected = "disconnect" not in spells
+        self.switches.terminal_trade_allowed = self.config.terminal_trade_allowed and "disable" not in spells
+        self._market.clock.hold(not self.switches.connected)
+        for live in self._live.values():
+            live.due = -NEVER
+        self._due = -NEVER
+
+    def refuse(self, request: Mapping[str, object], retcode: int) -> Result:
+        """See `Levers.refuse`."""
+        return _ok(self._trading.refuse(request, retcode))
+
+    def carry_out_scarce(self, op: Operation[..., Any], wire: Bound, share: float) -> Result:
+        """See `Levers.carry_out_scarce`."""
+        with self._market.depth.scarce(share):
+            return self.carry_out(op, wire)
 
     # ---- session ----
 

@@ -8,6 +8,8 @@ without depth has one level of any volume on either side.
 
 import hashlib
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from mt5crs.model import Tick
@@ -41,7 +43,21 @@ class Depth:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._share = 1.0
         self._taken: dict[str, tuple[Moment, Taken]] = {}
+
+    @contextmanager
+    def scarce(self, share: float) -> Generator[None, None, None]:
+        """Let orders find only a share of the volume that they want, rounded down to the step.
+
+        Args:
+            share: From 0 to 1.
+        """
+        before, self._share = self._share, share
+        try:
+            yield
+        finally:
+            self._share = before
 
     def levels(self, instrument: Instrument, tick: Tick) -> tuple[list[Level], list[Level]]:
         """Return what is left at a tick: asks ascending and bids descending; none before the first tick."""
@@ -63,7 +79,7 @@ class Depth:
             Fills of together at most `volume`; none where there is nothing at `limit` or better.
         """
         fills: list[Level] = []
-        missing = volume
+        missing = volume if self._share == 1.0 else _part(instrument, volume, self._share)
         for level in self._left(instrument, tick, is_buy):
             if missing <= 0 or _is_worse(level.price, limit, is_buy):
                 break
@@ -124,6 +140,11 @@ def _made_up(seed: int, instrument: Instrument, tick: Tick, is_buy: bool) -> lis
         levels.append(Level(price, _lots(instrument, (0.5 + size / 255) * instrument.book_volume)))
         steps += 1 + gap % 2
     return levels
+
+
+def _part(instrument: Instrument, volume: float, share: float) -> float:
+    step = instrument.volume_step
+    return round(math.floor(round(volume * share / step, EXACT)) * step, EXACT)
 
 
 def _lots(instrument: Instrument, volume: float) -> float:

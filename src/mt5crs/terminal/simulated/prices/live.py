@@ -25,9 +25,16 @@ class ServerClock:
         self.speed = speed
         self._origin = clock()
         self._start = self._origin if start is None else start
+        self._held: float | None = None
+
+    def hold(self, on: bool) -> None:
+        """Let server time stand still for who reads it here, or go on where it really is."""
+        self._held = (self.now() if self._held is None else self._held) if on else None
 
     def now(self) -> float:
         """Return the server time, epoch seconds."""
+        if self._held is not None:
+            return self._held
         return self._start + (self.read() - self._origin) * self.speed
 
     def now_msc(self) -> int:

@@ -123,6 +123,20 @@ class Trading:
         comment = COMMENTS[outcome.retcode]
         return OrderSendResult((*outcome, *quote, comment, self._request_id, 0, asked))
 
+    def refuse(self, fields: Mapping[str, object], retcode: int) -> OrderSendResult:
+        """Answer a request as a trade server does that does not carry it out, whatever it asks for.
+
+        Args:
+            fields: The request's fields that were given.
+            retcode: The answer.
+        """
+        asked = _request(fields)
+        self._request_id += 1
+        tick = self._market.tick(asked.symbol) if asked.symbol in self._market.symbols else NO_TICK
+        quote = (tick.bid, tick.ask) if retcode == c.TRADE_RETCODE_REQUOTE else (0.0, 0.0)
+        comment = COMMENTS.get(retcode, "")
+        return OrderSendResult((*Outcome(retcode), *quote, comment, self._request_id, 0, asked))
+
     def _draft(self, asked: TradeRequest) -> Draft:
         action = asked.action
         order = self._account.orders.get(asked.order) if action in OF_ORDERS else None

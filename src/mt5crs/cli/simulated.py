@@ -1,0 +1,70 @@
+"""From the command line to the settings of a simulated terminal."""
+
+import os
+from typing import Any, Literal, get_origin, get_type_hints
+
+import msgspec
+import typer
+
+from mt5crs.cli.options import existing
+from mt5crs.errors import SettingError
+from mt5crs.terminal.simulated import SimulatedConfig
+from mt5crs.terminal.simulated.faults.plan import Fault, load_faults
+
+FILES = {"instruments": "instruments file", "faults": "faults file"}
+NAMES = {"symbol": "replay_symbol"}
+OWN_FLAGS = frozenset({"replay", "replay_symbol", "instruments", "state", "faults", "password"})
+"""Settings that `--set` does not take: they have flags of their own, or are no business of a command line."""
+KINDS = {name: kind for name, kind in get_type_hints(SimulatedConfig).items() if name not in OWN_FLAGS}
+
+
+def simulated_config(given: dict[str, Any]) -> SimulatedConfig:
+    """Return the settings.
+
+    Args:
+        given: The options that were given, by name; `set` are pairs NAME=VALUE, `fault` faults in words.
+
+    Raises:
+        SettingError: Some cannot be used.
+    """
+    replay = tuple(given.pop("replay", ()))
+    for path in replay:
+        if not path.is_dir():  # one of Parquet
+            existing(path, "replay file")
+    if "symbol" in given and len(replay) != 1:
+        raise typer.BadParameter("--symbol names the symbol of one --replay file")
+    for name, what in FILES.items():
+        existing(given.get(name), what)
+    faults = load_faults(given.pop("faults")) if "faults" in given else ()
+    faults += tuple(Fault.parse(text) for text in given.pop("fault", ()))
+    settings = dict(_pair(text) for text in given.pop("set", ()))
+    given = {NAMES.get(name, name): value for name, value in given.items()}
+    if "login" in given and "MT5_PASSWORD" in os.environ:
+        settings["password"] = os.environ["MT5_PASSWORD"]
+    flags = {
+        name: _convert(f"--{name}", name, value) if name in KINDS else value for name, value in given.items()
+    }
+    return SimulatedConfig(**{**settings, **flags}, replay=replay, faults=faults)
+
+
+def documented_password(config: SimulatedConfig) -> str:
+    """Return the account's password if it is the one that everybody can read; empty if it is another."""
+    return config.password if config.password == SimulatedConfig().password else ""
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """Return name and value of `NAME=VALUE`, the value as its setting wants it."""
+    name, equals, value = text.partition("=")
+    if not equals or name not in KINDS:
+        raise SettingError(f"--set {text}", hint=f"NAME=VALUE, with a name of {', '.join(sorted(KINDS))}")
+    return name, _convert(f"--set {text}", name, value)
+
+
+def _convert(said: str, name: str, value: object) -> object:
+    """Return a value as its setting wants it; which words are choices the settings themselves say."""
+    if name not in KINDS or get_origin(KINDS[name]) is Literal:
+        return value
+    try:
+        return msgspec.convert(value, KINDS[name], strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{said}: {error}") from error
