@@ -109,6 +109,8 @@ class Tester:
         SettingError: Something cannot be replayed, or there is nothing to begin with.
     """
 
+    __test__ = False  # pytest collects what is called so
+
     def __init__(
         self, config: SimulatedConfig | None = None, rates: Mapping[str, RatesArray] | None = None
     ) -> None:

@@ -135,6 +135,7 @@ def replay_of(symbol: str, bars: RatesArray) -> Replay:
     Args:
         symbol: Their symbol.
         bars: The bars, ascending.
+        least_digits: The digits of a price, if it has no more.
 
     Raises:
         SettingError: There are none, or their time goes back.
