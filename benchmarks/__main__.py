@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import bulk, flight, footprint, request
+from benchmarks import bulk, flight, footprint, rehearsal, request
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
 
-PARTS = {"request": request, "flight": flight, "bulk": bulk, "footprint": footprint}
+PARTS = {"request": request, "flight": flight, "bulk": bulk, "footprint": footprint, "rehearsal": rehearsal}
 
 
 def _arguments() -> argparse.Namespace:

@@ -14,7 +14,7 @@ import zmq
 from benchmarks.measure import Figure
 
 HEADINGS = ("measured", "figure", "target", "", "spread (quartiles)", "against")
-PACKAGES = ("mt5crs", "pyzmq", "msgspec", "numpy", "rpyc")
+PACKAGES = ("mt5crs", "pyzmq", "msgspec", "numpy", "rpyc", "backtesting")
 
 
 def shown(value: float, unit: str) -> str:

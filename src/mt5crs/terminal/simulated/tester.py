@@ -16,7 +16,7 @@ from mt5crs.api import Terminal
 from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.errors import SettingError
 from mt5crs.last_error import SUCCESS, LastError
-from mt5crs.model import RatesArray
+from mt5crs.model import RatesArray, TicksArray
 from mt5crs.operation import Operation, P, R, directly
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.prices.market import Playback
@@ -100,7 +100,8 @@ class Tester:
 
     Args:
         config: The settings; it starts at `start`, or else with the first price that is replayed.
-        rates: M1 bars to replay, by symbol, beside the files of `config.replay`.
+        prices: M1 bars or ticks to replay, by symbol, as `copy_rates_range` and `copy_ticks_range` return
+            them; beside the files of `config.replay`.
 
     Attributes:
         mt5: The official functions.
@@ -112,15 +113,17 @@ class Tester:
     __test__ = False  # pytest collects what is called so
 
     def __init__(
-        self, config: SimulatedConfig | None = None, rates: Mapping[str, RatesArray] | None = None
+        self,
+        config: SimulatedConfig | None = None,
+        prices: Mapping[str, RatesArray | TicksArray] | None = None,
     ) -> None:
         config = msgspec.structs.replace(config or SimulatedConfig(), speed=1.0)
-        if not rates and not config.replay and config.start is None:
-            hint = "give rates, a replay or a start"
+        if not prices and not config.replay and config.start is None:
+            hint = "give prices, a replay or a start"
             raise SettingError("nothing is replayed and no start is set", hint=hint)
         self._opens = self._found = 0
         self._elapsed = 0.0
-        playback = Playback(rates or {}, TICKS_AT_A_TIME)
+        playback = Playback(prices or {}, TICKS_AT_A_TIME)
         self._terminal = SimulatedTerminal(config, self._read, playback)
         self._market = self._terminal.market
         self._start = self._market.clock.now()

@@ -26,11 +26,11 @@ class Playback(NamedTuple):
     """What a tester plays from its first price on, as fast as it goes.
 
     Attributes:
-        rates: M1 bars by symbol, replayed as those of `SimulatedConfig.replay` are.
+        prices: M1 bars or ticks by symbol, replayed as those of `SimulatedConfig.replay` are.
         ahead: How many ms of ticks are made at once.
     """
 
-    rates: Mapping[str, RatesArray]
+    prices: Mapping[str, RatesArray | TicksArray]
     ahead: int
 
 
@@ -58,7 +58,7 @@ class Market:
         catalogue = load_catalogue()
         start, speed = config.start, config.speed
         if playback is not None:
-            replays += [replay_of(symbol, bars) for symbol, bars in playback.rates.items()]
+            replays += [replay_of(symbol, rows) for symbol, rows in playback.prices.items()]
             start = start or min((float(replay.bars["time"][0]) for replay in replays), default=None)
             speed = 1.0
         if replays:

@@ -129,23 +129,27 @@ def load_replays(paths: Sequence[Path], symbol: str = "") -> list[Replay]:
     return [_replay(name, [part for part in parts if part.symbol == name]) for name in symbols]
 
 
-def replay_of(symbol: str, bars: RatesArray) -> Replay:
-    """Return the replay of M1 bars, as `copy_rates_range` returns them.
+def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
+    """Return the replay of M1 bars or ticks, as `copy_rates_range` and `copy_ticks_range` return them.
 
     Args:
         symbol: Their symbol.
-        bars: The bars, ascending.
-        least_digits: The digits of a price, if it has no more.
+        rows: The bars or ticks, ascending.
 
     Raises:
         SettingError: There are none, or their time goes back.
     """
-    if not len(bars):
-        hint = "give M1 bars, as copy_rates_range returns them"
-        raise SettingError(f"rates: there are no bars of {symbol}", hint=hint)
-    if (np.diff(bars["time"]) <= 0).any():
-        raise SettingError(f"rates: the bars of {symbol} do not ascend in time")
-    return Replay(symbol, digits_of(*(bars[name] for name in OHLC)), bars)
+    are_ticks = "bid" in (rows.dtype.names or ())
+    if not len(rows):
+        hint = "give M1 bars or ticks, as copy_rates_range and copy_ticks_range return them"
+        raise SettingError(f"prices: there are none of {symbol}", hint=hint)
+    steps = np.diff(rows["time_msc"]) < 0 if are_ticks else np.diff(rows["time"]) <= 0
+    if steps.any():
+        raise SettingError(f"prices: those of {symbol} do not ascend in time")
+    if not are_ticks:
+        return Replay(symbol, digits_of(*(rows[name] for name in OHLC)), rows)
+    digits = digits_of(rows["bid"], rows["ask"])
+    return Replay(symbol, digits, collect(rows, digits), rows)
 
 
 def symbol_in(path: Path) -> str:
