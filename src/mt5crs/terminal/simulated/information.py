@@ -10,7 +10,7 @@ from mt5crs.constants import (
 )
 from mt5crs.model import AccountInfo, TerminalInfo
 from mt5crs.terminal.simulated.accounting.account import Totals
-from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS
+from mt5crs.terminal.simulated.accounting.money import currency_digits
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.switches import Switches
 
@@ -70,13 +70,10 @@ def account_info(config: SimulatedConfig, switches: Switches, totals: Totals) ->
         "trade_allowed": switches.account_trade_allowed,
         "trade_expert": switches.account_trade_expert,
         "margin_mode": MARGIN_MODES[config.margin_mode],
-        "currency_digits": CURRENCY_DIGITS,
+        "currency_digits": currency_digits(config.currency, config.currency_digits),
         "fifo_close": config.fifo_close and config.margin_mode == "hedging",
         "margin_so_call": config.margin_so_call,
         "margin_so_so": config.margin_so_so,
-        "margin_initial": 0.0,
-        "margin_maintenance": 0.0,
-        "assets": 0.0,
         "liabilities": 0.0,
         "commission_blocked": 0.0,
         "name": "Simulated account",

@@ -1,6 +1,7 @@
 """`SymbolInfo` of the simulated instruments."""
 
 from mt5crs.model import SymbolInfo
+from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
@@ -103,7 +104,7 @@ class Specification:
 
     def _tick_values(self) -> Range:
         """Return what a tick of one lot is worth as a profit and as a loss."""
-        amount = self._symbol.tick_size * self._symbol.contract_size
+        amount = self._symbol.tick_size * price_worth(self._symbol)
         gain = self._money.rate(self._symbol.currency_profit, dear=False)
         loss = self._money.rate(self._symbol.currency_profit, dear=True)
         return amount * (gain or 0.0), amount * (loss or 0.0)

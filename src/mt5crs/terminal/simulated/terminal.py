@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, TypeVar
 
 from mt5crs.api import OPERATIONS
@@ -114,8 +115,9 @@ class SimulatedTerminal:
         self._market = Market(self.config, clock, playback)
         now_msc = self._market.clock.now_msc()
         symbols = self._market.symbols
-        self._money = Money(symbols, self._market.tick, self.config.currency, self.config.leverage)
-        self._account = Account(symbols, self._market.tick, self._money, self.config.deposit, now_msc)
+        self._money = self._calculator()
+        quote, deposit, mode = self._market.tick, self.config.deposit, self.config.margin_mode
+        self._account = Account(symbols, quote, self._money, deposit, now_msc, mode)
         ledger = Ledger(self._account, self.config.margin_mode)
         self.switches = Switches.of(self.config)
         execution = Execution(ledger, self._market)
@@ -130,6 +132,10 @@ class SimulatedTerminal:
         self.faults = Faults(Schedule(self.config.seed, self.config.faults, clock()), self, clock)
         self._live = self._market.live_ticks
         self._handlers: dict[str, Handler] = {name: getattr(self, f"_{name}") for name in OPERATIONS}
+
+    def _calculator(self) -> Money:
+        config, market = self.config, self._market
+        return Money(market.symbols, market.tick, config.currency, config.leverage, config.currency_digits)
 
     @property
     def market(self) -> Market:
@@ -395,17 +401,19 @@ class SimulatedTerminal:
         return position.record(price, self._account.floating_profit(position, price))
 
     def _order_calc_margin(self, action: int, symbol: str, volume: float, price: float) -> Result:
-        if not ORDER_TYPE_BUY <= action < ORDER_TYPE_CLOSE_BY or volume <= 0 or price < 0:
+        possible = 0 < volume < inf and 0 <= price < inf
+        if not (ORDER_TYPE_BUY <= action < ORDER_TYPE_CLOSE_BY and possible):
             return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)
-        margin = self._money.margin(self._market.symbols[symbol], action in BUYS, volume, price)
+        margin = self._money.order_margin(self._market.symbols[symbol], action, volume, price)
         return Result(None, CALL_FAILED) if margin is None else _ok(margin)
 
     def _order_calc_profit(
         self, action: int, symbol: str, volume: float, price_open: float, price_close: float
     ) -> Result:
-        if action not in (ORDER_TYPE_BUY, ORDER_TYPE_SELL) or min(volume, price_open, price_close) <= 0:
+        possible = all(0 < number < inf for number in (volume, price_open, price_close))
+        if action not in (ORDER_TYPE_BUY, ORDER_TYPE_SELL) or not possible:
             return Result(None, INVALID_PARAMS)
         if symbol not in self._market.symbols:
             return Result(None, NOT_FOUND)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import NamedTuple
 
-from mt5crs.constants import DEAL_ENTRY_IN, DEAL_REASON_CLIENT, DEAL_TYPE_BALANCE
+from mt5crs import constants as c
 from mt5crs.model import Tick, TradeDeal
 from mt5crs.terminal.simulated.accounting.entities import Order, Position, market_price
 from mt5crs.terminal.simulated.accounting.history import History
-from mt5crs.terminal.simulated.accounting.money import Money, money
+from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS, Money, money
+from mt5crs.terminal.simulated.accounting.valuation import EXCHANGE, HEDGING, Valuation
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 FIRST_ORDER = 50_000_001
@@ -16,7 +17,20 @@ FIRST_DEAL = 40_000_001
 
 
 class Totals(NamedTuple):
-    """The account in numbers; equity = balance + credit + profit, free margin = equity - margin."""
+    """The account in numbers; equity = balance + credit + profit + assets, free margin = equity - margin.
+
+    Attributes:
+        balance: What deals and balance operations have left.
+        credit: What the broker has lent.
+        profit: Floating, with swap.
+        equity: What the account is worth.
+        margin: What positions and pending orders hold of it.
+        margin_free: What they leave.
+        margin_level: Equity as percent of margin, not rounded; 0 without margin.
+        margin_initial: Of the margin, what pending orders hold; told on exchange accounts alone.
+        margin_maintenance: Of the margin, what positions hold; told on exchange accounts alone.
+        assets: What collateral counts for.
+    """
 
     balance: float
     credit: float
@@ -25,17 +39,29 @@ class Totals(NamedTuple):
     margin: float
     margin_free: float
     margin_level: float
+    margin_initial: float = 0.0
+    margin_maintenance: float = 0.0
+    assets: float = 0.0
 
     @classmethod
-    def of(cls, balance: float, credit: float, profit: float, margin: float) -> "Totals":
-        """Return the totals that follow from these four; the level is 0 without margin."""
-        equity = money(balance + credit + profit)
+    def of(
+        cls,
+        balance: float,
+        credit: float,
+        profit: float,
+        margin: float,
+        assets: float = 0.0,
+        digits: int = CURRENCY_DIGITS,
+    ) -> "Totals":
+        """Return the totals that follow from these, amounts rounded to `digits`."""
+        equity = money(balance + credit + profit + assets, digits)
         level = 100.0 * equity / margin if margin else 0.0
-        return cls(balance, credit, profit, equity, margin, money(equity - margin), level)
+        free = money(equity - margin, digits)
+        return cls(balance, credit, profit, equity, margin, free, level, assets=assets)
 
 
 class Account:
-    """A hedging account: every opening deal is a position of its own.
+    """The account of record.
 
     Args:
         symbols: All instruments.
@@ -43,8 +69,13 @@ class Account:
         calculator: Calculates in the account currency.
         deposit: The first balance.
         now_msc: Server time at which it opens.
+        margin_mode: How positions are kept: `hedging`, `netting` or `exchange`.
+
+    What changes a position's volume, open price or side is a deal (`book`); who changes its swap or its open
+    price without one says so with `refresh`.
 
     Attributes:
+        margin_mode: As given.
         positions: Open positions by ticket, oldest first.
         orders: Pending orders by ticket, oldest first.
         history: Orders done and deals made.
@@ -57,6 +88,7 @@ class Account:
         calculator: Money,
         deposit: float,
         now_msc: int,
+        margin_mode: str = HEDGING,
     ) -> None:
         self.symbols = symbols
         self.quote = quote
@@ -66,6 +98,8 @@ class Account:
         self.positions: dict[int, Position] = {}
         self.orders: dict[int, Order] = {}
         self.history = History()
+        self.margin_mode = margin_mode
+        self._valuation = Valuation(self.positions, self.orders, symbols, quote, calculator, margin_mode)
         self._order_tickets = count(FIRST_ORDER)
         self._deal_tickets = count(FIRST_DEAL)
         self.deposit(deposit, now_msc)
@@ -78,26 +112,52 @@ class Account:
         """Return a ticket that no deal had."""
         return next(self._deal_tickets)
 
+    def round(self, amount: float) -> float:
+        """Return an amount rounded to the account currency's digits."""
+        return money(amount, self.money.digits)
+
+    # ---- money that comes and goes ----
+
     def deposit(self, amount: float, now_msc: int) -> None:
         """Book a balance operation."""
         self.book(
             TradeDeal((
-                self.next_deal_ticket(), 0, now_msc // 1000, now_msc, DEAL_TYPE_BALANCE, DEAL_ENTRY_IN, 0, 0,
-                DEAL_REASON_CLIENT, 0.0, 0.0, 0.0, 0.0, money(amount), 0.0, "", "Deposit", "",
+                self.next_deal_ticket(), 0, now_msc // 1000, now_msc, c.DEAL_TYPE_BALANCE, c.DEAL_ENTRY_IN, 0,
+                0, c.DEAL_REASON_CLIENT, 0.0, 0.0, 0.0, 0.0, self.round(amount), 0.0, "", "Deposit", "",
             ))
         )  # fmt: skip
 
     def book(self, deal: TradeDeal) -> None:
-        """Add a deal to history and its money to the balance."""
+        """Add a deal to history and its money to the balance.
+
+        The position of a deal with a symbol may change before this or right after it, but the totals must
+        not be asked for in between.
+        """
         self.history.add_deal(deal)
-        self.balance = money(self.balance + deal.profit + deal.swap + deal.commission + deal.fee)
+        amount = deal.profit + deal.swap + deal.commission + deal.fee
+        self.balance = self.round(self.balance + amount)
+        if deal.symbol:
+            self._valuation.note(deal)
+
+    def refresh(self, positions: Iterable[Position]) -> None:
+        """Take note that positions have changed without a deal."""
+        self._valuation.refresh(positions)
 
     def commission(self, symbol: Instrument, entry: int, volume: float, price: float) -> float:
-        """Return what a deal is charged, account currency; 0 or below."""
+        """Return what a deal is charged, account currency; 0 or below.
+
+        Args:
+            symbol: The instrument; its `commission` is the schedule.
+            entry: A `DEAL_ENTRY_*` value; a reversal is charged as opening and as closing deals are.
+            volume: Lots.
+            price: The deal's price.
+        """
         return 0.0
 
     def roll_over(self, msc: int) -> None:
         """Charge the open positions the swap of the rollover at a midnight of the server."""
+
+    # ---- values at present prices ----
 
     def current_price(self, position: Position) -> float:
         """Return the price that the position would be closed at."""
@@ -112,70 +172,67 @@ class Account:
 
     def totals(self) -> Totals:
         """Return the account at present prices."""
-        profit = sum(
-            self.floating_profit(position, self.current_price(position)) + position.swap
-            for position in self.positions.values()
-        )
-        return Totals.of(self.balance, self.credit, money(profit), self.margin(self.positions.values()))
+        valuation, digits = self._valuation, self.money.digits
+        held, resting = valuation.margins()
+        profit, assets = valuation.profit(), valuation.assets()
+        margin = self.round(held + resting) if resting else held
+        totals = Totals.of(self.balance, self.credit, profit, margin, assets, digits)
+        if self.margin_mode != EXCHANGE:
+            return totals
+        return totals._replace(margin_initial=resting, margin_maintenance=held)
 
-    def margin(self, positions: Iterable[Position]) -> float:
-        """Return the margin that positions hold together."""
-        by_symbol: dict[str, list[Position]] = {}
-        for position in positions:
-            by_symbol.setdefault(position.symbol, []).append(position)
-        return money(sum(self._symbol_margin(self.symbols[name], held) for name, held in by_symbol.items()))
+    def totals_with(self, margin: float, booked: float = 0.0) -> Totals:
+        """Return the account at present prices as it would be after a deal.
 
-    def _symbol_margin(self, symbol: Instrument, positions: list[Position]) -> float:
-        """Return the margin of one symbol: the uncovered side in full, matched volume as hedged."""
-        sides = [_weighted([p for p in positions if p.is_buy is is_buy]) for is_buy in (True, False)]
-        margins = [
-            self.money.margin(symbol, is_buy, volume, price) or 0.0 if volume else 0.0
-            for is_buy, (volume, price) in zip((True, False), sides, strict=True)
-        ]
-        (bought, buy_price), (sold, sell_price) = sides
-        matched = min(bought, sold)
-        if not matched:
-            return sum(margins)
-        if symbol.margin_hedged_use_leg:
-            return max(margins)
-        is_buy = bought > sold
-        uncovered = round(abs(bought - sold), 8)
-        price = buy_price if is_buy else sell_price
-        rest = self.money.margin(symbol, is_buy, uncovered, price) or 0.0 if uncovered else 0.0
-        middle = (bought * buy_price + sold * sell_price) / (bought + sold)
-        return rest + (self.money.margin(symbol, is_buy, matched, middle, symbol.margin_hedged) or 0.0)
+        Args:
+            margin: What it would hold.
+            booked: The part of the floating profit that would have become balance.
+        """
+        now, digits = self.totals(), self.money.digits
+        balance, profit = self.round(now.balance + booked), self.round(now.profit - booked)
+        return Totals.of(balance, now.credit, profit, margin, now.assets, digits)
 
-    def stakes(self) -> dict[str, float]:
-        """Return what is at stake in the price of each symbol that the account depends on.
+    def margin(self, positions: Iterable[Position], orders: Iterable[Order] = ()) -> float:
+        """Return the margin that any positions and pending orders would hold together.
+
+        It reads them one by one: for what the account itself holds `totals` is quick, and for what it
+        would hold after a request `margin_with`.
+        """
+        return self._valuation.margin_of(positions, orders)
+
+    def margin_with(
+        self,
+        symbol: str,
+        order_type: int,
+        volume: float,
+        price: float,
+        *,
+        position: Position | None = None,
+        order: Order | None = None,
+    ) -> float:
+        """Return the account's margin if an order were filled, or placed if it is a pending one.
+
+        On a netting account a deal adds to the symbol's position, reduces or reverses it. Opening needs the
+        initial margin, also where holding needs less.
+
+        Args:
+            symbol: A known symbol.
+            order_type: `ORDER_TYPE_BUY` or `ORDER_TYPE_SELL` for a deal, or a pending type.
+            volume: Lots.
+            price: Of the deal or the pending order.
+            position: The position that the deal closes, wholly or in part (hedging).
+            order: The pending order that is filled: what it holds is set free.
 
         Returns:
-            For each symbol the money by which equity and the margin together can change, for each unit of
-            relative change of its price, at most; symbols whose prices convert are among them.
+            Infinity if the symbol's money cannot be converted to the account currency: no account has that.
         """
-        stakes: dict[str, float] = {}
-        for position in self.positions.values():
-            symbol = self.symbols[position.symbol]
-            price = self.current_price(position)
-            rate = self.money.rate(symbol.currency_profit, dear=True) or 0.0
-            worth = symbol.contract_size * position.volume * max(price, position.price_open) * rate
-            rest = abs(self.floating_profit(position, price)) + self.margin([position])
-            stakes[symbol.name] = stakes.get(symbol.name, 0.0) + worth + rest
-            for name in self._converting(symbol):
-                stakes[name] = stakes.get(name, 0.0) + rest
-        return stakes
+        return self._valuation.margin_with(symbol, order_type, volume, price, position, order)
 
-    def _converting(self, symbol: Instrument) -> Iterable[str]:
-        """Return the pairs that may convert the money of a symbol, directly or through USD."""
-        money_of = {symbol.currency_profit, symbol.currency_margin, self.money.currency, "USD"}
-        for other in self.symbols.values():
-            pair = {other.currency_base, other.currency_profit}
-            if len(pair) == 2 and other is not symbol and pair <= money_of:
-                yield other.name
+    def stakes(self) -> dict[str, float]:
+        """Return how much money moves with the prices of each symbol that moves equity or margin.
 
-
-def _weighted(positions: list[Position]) -> tuple[float, float]:
-    """Return volume and volume-weighted average open price."""
-    volume = round(sum(position.volume for position in positions), 8)
-    if not volume:
-        return 0.0, 0.0
-    return volume, sum(position.volume * position.price_open for position in positions) / volume
+        Account currency for each unit of relative price change; the pairs that convert are symbols too. The
+        sum of stake times change is never less than what a move of prices can take from equity and add
+        to margin together, as long as no price has moved by more than a tenth.
+        """
+        return self._valuation.stakes()

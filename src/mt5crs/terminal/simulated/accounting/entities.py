@@ -47,7 +47,11 @@ def expiration_msc(type_time: int, expiration: int) -> float:
 
 @dataclass(slots=True)
 class Position:
-    """An open position; times in server milliseconds."""
+    """An open position; times in server milliseconds.
+
+    `margin_rate` is what a unit of the margin currency was worth when it was opened; 0 until the account
+    has valued it.
+    """
 
     ticket: int
     identifier: int
@@ -63,11 +67,7 @@ class Position:
     tp: float
     comment: str
     swap: float = 0.0
-
-    @classmethod
-    def proposed(cls, symbol: str, side: int, volume: float, price: float) -> "Position":
-        """Return a position that is not open, to calculate what it would cost."""
-        return cls(0, 0, symbol, side, volume, price, 0, 0, 0, 0, 0.0, 0.0, "")
+    margin_rate: float = 0.0
 
     @property
     def is_buy(self) -> bool:

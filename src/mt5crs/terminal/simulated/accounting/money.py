@@ -1,37 +1,79 @@
-"""Margin, profit and currency conversion.
+"""Amounts of money: their digits, and what orders cost and bring in the account currency."""
 
-Formulas by `SYMBOL_TRADE_CALC_MODE` as in MetaTrader's documentation; results are rounded to the digits of
-the account currency.
-"""
+from collections.abc import Callable, Iterable, Mapping
+from math import floor
 
-from collections.abc import Callable, Mapping
-
-from mt5crs.constants import (
-    SYMBOL_CALC_MODE_CFD,
-    SYMBOL_CALC_MODE_CFDLEVERAGE,
-    SYMBOL_CALC_MODE_FOREX,
-    SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE,
-)
+from mt5crs import constants as c
+from mt5crs.errors import SettingError
 from mt5crs.model import Tick
+from mt5crs.terminal.simulated.accounting.conversion import Conversion
+from mt5crs.terminal.simulated.accounting.formulas import (
+    EXCHANGE_PRICED,
+    FOREX_MODES,
+    lot_margin,
+    price_worth,
+)
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 CURRENCY_DIGITS = 2
-BRIDGE = "USD"
+OTHER_DIGITS = {
+    "CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0,
+    "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3,
+    "BTC": 8, "ETH": 8, "LTC": 8,
+}  # fmt: skip
+MOST_DIGITS = 8
+HALF = 0.5 + 1e-9  # what a float makes of half a cent is still half a cent
+SCALES = tuple(10.0**digits for digits in range(MOST_DIGITS + 1))
 
-# Each: amount of the contract (lots x contract size), price, leverage -> margin in the margin currency.
-MarginFormula = Callable[[float, float, int], float]
-MARGIN: dict[int, MarginFormula] = {
-    SYMBOL_CALC_MODE_FOREX: lambda contract, _price, leverage: contract / leverage,
-    SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE: lambda contract, _price, _leverage: contract,
-    SYMBOL_CALC_MODE_CFD: lambda contract, price, _leverage: contract * price,
-    SYMBOL_CALC_MODE_CFDLEVERAGE: lambda contract, price, leverage: contract * price / leverage,
+ORDER_NAMES = {
+    c.ORDER_TYPE_BUY: "buy",
+    c.ORDER_TYPE_SELL: "sell",
+    c.ORDER_TYPE_BUY_LIMIT: "buy_limit",
+    c.ORDER_TYPE_SELL_LIMIT: "sell_limit",
+    c.ORDER_TYPE_BUY_STOP: "buy_stop",
+    c.ORDER_TYPE_SELL_STOP: "sell_stop",
+    c.ORDER_TYPE_BUY_STOP_LIMIT: "buy_stop_limit",
+    c.ORDER_TYPE_SELL_STOP_LIMIT: "sell_stop_limit",
 }
-FOREX_MODES = (SYMBOL_CALC_MODE_FOREX, SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
+"""What the order types are called in `Instrument.margin_rates`."""
+MARKET_TYPES = (c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL)
 
 
-def money(amount: float) -> float:
-    """Return an amount rounded to the account currency's digits."""
-    return round(float(amount), CURRENCY_DIGITS) + 0.0  # never -0.0
+def money(amount: float, digits: int = CURRENCY_DIGITS) -> float:
+    """Return an amount rounded to a currency's digits, half a cent away from zero."""
+    scale = SCALES[digits]
+    try:
+        units = floor(abs(amount) * scale + HALF)  # a whole number: never -0.0
+    except (OverflowError, ValueError):
+        return amount  # beyond numbers
+    return (units if amount > 0 else -units) / scale
+
+
+def currency_digits(currency: str, chosen: int | None = None) -> int:
+    """Return the digits of amounts in a currency.
+
+    Args:
+        currency: Its code.
+        chosen: What the settings ask for instead of the currency's own.
+
+    Raises:
+        SettingError: The settings ask for more than an amount can have.
+    """
+    if chosen is None:
+        return OTHER_DIGITS.get(currency, CURRENCY_DIGITS)
+    if not 0 <= chosen <= MOST_DIGITS:
+        raise SettingError(f"currency_digits is {chosen}: must be from 0 to {MOST_DIGITS}")
+    return chosen
+
+
+def margin_factor(symbol: Instrument, order_type: int) -> float:
+    """Return what the margin of an order type is multiplied by: 1 for market orders, 0 for pending ones."""
+    return symbol.margin_rates.get(ORDER_NAMES[order_type], 1.0 if order_type in MARKET_TYPES else 0.0)
+
+
+def exchange_price(symbol: Instrument, tick: Tick, quoted: float) -> float:
+    """Return the last price where an exchange publishes one for shares and bonds, else what is quoted."""
+    return tick.last if symbol.calc_mode in EXCHANGE_PRICED and tick.last else quoted
 
 
 class Money:
@@ -42,94 +84,119 @@ class Money:
         quote: Returns the last tick of a symbol.
         currency: The account currency.
         leverage: 100 means 1:100.
+        digits: Digits of an amount; those that the currency has if not given.
+
+    Attributes:
+        conversion: Converts to the account currency.
+
+    Raises:
+        SettingError: Nothing that the terminal trades can be converted to the account currency.
     """
 
     def __init__(
-        self, symbols: Mapping[str, Instrument], quote: Callable[[str], Tick], currency: str, leverage: int
+        self,
+        symbols: Mapping[str, Instrument],
+        quote: Callable[[str], Tick],
+        currency: str,
+        leverage: int,
+        digits: int | None = None,
     ) -> None:
         self.currency = currency
+        self.leverage = leverage
+        self.digits = currency_digits(currency, digits)
+        self.scale = SCALES[self.digits]
+        self.conversion = Conversion(symbols, quote, currency)
         self._quote = quote
-        self._leverage = leverage
-        self._pairs = {
-            (symbol.currency_base, symbol.currency_profit): symbol.name
-            for symbol in symbols.values()
-            if symbol.calc_mode in FOREX_MODES
-        }
+        self._require(symbols.values())
+
+    def _require(self, symbols: Iterable[Instrument]) -> None:
+        if not any(self.converts(symbol) for symbol in symbols):
+            known = ", ".join(self.conversion.known()) or "that of its symbols"
+            raise SettingError(
+                f"the account currency is {self.currency!r}: no pair converts to it what the symbols cost",
+                hint=f"choose one of these: {known}",
+            )
+
+    def round(self, amount: float) -> float:
+        """Return an amount rounded to the account currency's digits."""
+        return money(amount, self.digits)
+
+    def converts(self, symbol: Instrument) -> bool:
+        """Whether what a symbol costs and brings can be told in the account currency."""
+        route = self.conversion.route
+        return route(symbol.currency_profit) is not None and route(symbol.currency_margin) is not None
 
     def rate(self, currency: str, *, dear: bool) -> float | None:
-        """Return what one unit of a currency is worth in the account currency.
+        """Return what one unit of a currency is worth in the account currency; see `Conversion.rate`."""
+        return self.conversion.rate(currency, dear=dear)
 
-        Args:
-            currency: Its code.
-            dear: At the trader's buying price of that currency, not its selling price.
+    def closes_itself(self, symbol: Instrument) -> bool:
+        """Whether a symbol's own close price converts its profit: the account currency is its base."""
+        own = symbol.currency_base == self.currency != symbol.currency_profit
+        return own and symbol.calc_mode in FOREX_MODES
+
+    def profit_rates(self, symbol: Instrument, closed: float) -> tuple[float, float] | None:
+        """Return what one unit of the profit currency is worth as a gain, and as a loss.
+
+        A gain is converted at the rate at which its currency is sold, a loss at the rate at which it must
+        be bought. Where the account currency is the pair's own base, the close price converts.
 
         Returns:
-            The rate; None if no pair has both currencies, directly or through USD, and a quote.
+            None if the profit currency cannot be converted.
         """
-        direct = self._pair_rate(currency, self.currency, dear)
-        if direct is not None:
-            return direct
-        first = self._pair_rate(currency, BRIDGE, dear)
-        second = self._pair_rate(BRIDGE, self.currency, dear)
-        return None if first is None or second is None else first * second
-
-    def _pair_rate(self, source: str, target: str, dear: bool) -> float | None:
-        if source == target:
-            return 1.0
-        name = self._pairs.get((source, target))
-        if name is not None:
-            tick = self._quote(name)
-            return (tick.ask if dear else tick.bid) or None
-        name = self._pairs.get((target, source))
-        if name is None:
-            return None
-        tick = self._quote(name)
-        price = tick.bid if dear else tick.ask
-        return 1.0 / price if price else None
+        if self.closes_itself(symbol):
+            return (1.0 / closed, 1.0 / closed) if closed else None
+        gain = self.conversion.rate(symbol.currency_profit, dear=False)
+        loss = self.conversion.rate(symbol.currency_profit, dear=True)
+        return None if gain is None or loss is None else (gain, loss)
 
     def profit(
         self, symbol: Instrument, is_buy: bool, volume: float, opened: float, closed: float
     ) -> float | None:
         """Return the profit of a position in the account currency, rounded.
 
-        A profit is converted at the rate at which its currency is sold, a loss at the rate at which it
-        must be bought. Where the account currency is the pair's own base, the close price converts.
-
         Returns:
             None if the profit currency cannot be converted.
         """
+        rates = self.profit_rates(symbol, closed)
+        if rates is None:
+            return None
         move = closed - opened if is_buy else opened - closed
-        amount = move * symbol.contract_size * volume
-        own_base = symbol.calc_mode in FOREX_MODES and symbol.currency_base == self.currency
-        if own_base and symbol.currency_profit != self.currency:
-            return money(amount / closed) if closed else None
-        rate = self.rate(symbol.currency_profit, dear=amount < 0)
-        return None if rate is None else money(amount * rate)
+        amount = move * price_worth(symbol) * volume
+        return self.round(amount * rates[amount < 0])
 
-    def margin(
-        self, symbol: Instrument, is_buy: bool, volume: float, price: float, contract: float | None = None
-    ) -> float | None:
-        """Return the margin in the account currency, rounded.
+    def margin_rate(self, symbol: Instrument, is_buy: bool, price: float) -> float | None:
+        """Return what one unit of the margin currency is worth when a symbol is traded.
+
+        A pair that itself converts does so at the price of the deal; else buys are converted at the ask,
+        sells at the bid.
+        """
+        own = symbol.currency_margin == symbol.currency_base != self.currency == symbol.currency_profit
+        if own and symbol.calc_mode in FOREX_MODES:
+            return price
+        return self.conversion.rate(symbol.currency_margin, dear=is_buy)
+
+    def order_margin(self, symbol: Instrument, order_type: int, volume: float, price: float) -> float | None:
+        """Return the margin of an order by itself in the account currency, rounded.
+
+        A pending order that holds no margin needs that of its deal when it is filled.
 
         Args:
             symbol: The instrument.
-            is_buy: Buys are converted at the ask, sells at the bid.
+            order_type: Market or pending.
             volume: Lots.
             price: The order's price; 0 for the present one.
-            contract: What stands for the contract size, as `margin_hedged` does for matched volume.
 
         Returns:
             None if there is no quote to calculate with.
         """
+        side = order_type % 2  # buys are even
+        is_buy = side == c.ORDER_TYPE_BUY
         if not price:
             tick = self._quote(symbol.name)
-            price = tick.ask if is_buy else tick.bid
-        size = contract if contract is not None else symbol.margin_initial or symbol.contract_size
-        amount = MARGIN[symbol.calc_mode](volume * size, price, self._leverage)
-        rate: float | None
-        own = symbol.calc_mode in FOREX_MODES and symbol.currency_margin == symbol.currency_base
-        if own and symbol.currency_profit == self.currency != symbol.currency_base:
-            rate = price  # the pair itself converts
-        else:
-            rate = self.rate(symbol.currency_margin, dear=is_buy)
-        return None if not price or rate is None else money(amount * rate)
+            price = exchange_price(symbol, tick, tick.ask if is_buy else tick.bid)
+        rate = self.margin_rate(symbol, is_buy, price)
+        if not price or rate is None:
+            return None
+        factor = margin_factor(symbol, order_type) or margin_factor(symbol, side)
+        return self.round(lot_margin(symbol, price, self.leverage) * volume * rate * factor)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Totals
 from mt5crs.terminal.simulated.accounting.entities import Position, expiration_msc, market_price
-from mt5crs.terminal.simulated.accounting.money import money
 from mt5crs.terminal.simulated.trading import levels, limits
 from mt5crs.terminal.simulated.trading.draft import Draft
 from mt5crs.terminal.simulated.trading.matching import LIMITS, PENDING_TYPES, STOP_LIMITS
@@ -41,7 +40,8 @@ Check = Callable[[Draft], int]
 def _known_symbol(draft: Draft) -> int:
     if not draft.request.symbol:
         return c.TRADE_RETCODE_INVALID
-    return OK if draft.symbol is not None and draft.tick.time else c.TRADE_RETCODE_PRICE_OFF
+    valued = draft.symbol is not None and draft.account.money.converts(draft.symbol)
+    return OK if valued and draft.tick.time else c.TRADE_RETCODE_PRICE_OFF
 
 
 def _market_type(draft: Draft) -> int:
@@ -193,26 +193,39 @@ def _expiration(draft: Draft) -> int:
 
 def _enough_money(draft: Draft) -> int:
     totals = draft.account.totals()
-    after = draft.account.margin(_positions_after(draft))
+    after = _margin_after(draft)
     # A trade that does not raise the margin (a hedge) needs no free margin.
     short = after > totals.margin and after > totals.equity
     return c.TRADE_RETCODE_NO_MONEY if short else OK
 
 
-def _positions_after(draft: Draft) -> list[Position]:
-    """Return the positions as they would be after the request."""
-    request, one, other = draft.request, draft.position, draft.other
-    held = list(draft.account.positions.values())
+def _margin_after(draft: Draft) -> float:
+    """Return the account's margin as it would be after the request."""
+    request, account, order = draft.request, draft.account, draft.order
     if request.action == c.TRADE_ACTION_DEAL:
         price = market_price(draft.is_buy, draft.tick.bid, draft.tick.ask)
-        if one is None:
-            return [*held, Position.proposed(request.symbol, request.type, request.volume, price)]
-        return _met(held, one, draft.is_buy, request.volume, price)
-    if request.action == c.TRADE_ACTION_CLOSE_BY and one is not None and other is not None:
-        volume = min(one.volume, other.volume)
-        held = _met(held, one, other.is_buy, volume, other.price_open)
-        return _met(held, other, one.is_buy, volume, one.price_open)
-    return held
+        return account.margin_with(
+            request.symbol, request.type, request.volume, price, position=draft.position
+        )
+    if request.action == c.TRADE_ACTION_PENDING:
+        return account.margin_with(request.symbol, request.type, request.volume, request.price)
+    if request.action == c.TRADE_ACTION_MODIFY and order is not None:
+        changed = (order.symbol, order.type, order.volume_current, request.price)
+        return account.margin_with(*changed, order=order)
+    if request.action == c.TRADE_ACTION_CLOSE_BY:
+        return account.margin(_closed_by(draft), account.orders.values())
+    return account.totals().margin
+
+
+def _closed_by(draft: Draft) -> list[Position]:
+    """Return the positions as they would be after a close by."""
+    one, other = draft.position, draft.other
+    held = list(draft.account.positions.values())
+    if one is None or other is None:
+        return held
+    volume = min(one.volume, other.volume)
+    held = _met(held, one, other.is_buy, volume, other.price_open)
+    return _met(held, other, one.is_buy, volume, one.price_open)
 
 
 def _met(
@@ -227,10 +240,7 @@ def _met(
 
 def totals_after(draft: Draft) -> Totals:
     """Return the account as it would be after the request, at present prices."""
-    totals = draft.account.totals()
-    booked = _booked(draft)
-    margin = draft.account.margin(_positions_after(draft))
-    return Totals.of(money(totals.balance + booked), totals.credit, money(totals.profit - booked), margin)
+    return draft.account.totals_with(_margin_after(draft), booked=_booked(draft))
 
 
 def _booked(draft: Draft) -> float:
@@ -240,7 +250,7 @@ def _booked(draft: Draft) -> float:
         return 0.0
     closed = replace(position, volume=min(request.volume, position.volume))
     profit = draft.account.floating_profit(closed, draft.account.current_price(position))
-    return profit + money(position.swap * closed.volume / position.volume)
+    return profit + draft.account.round(position.swap * closed.volume / position.volume)
 
 
 OPEN_CHECKS: tuple[Check, ...] = (

@@ -107,10 +107,9 @@ class TradeServer:
 
     def _affords(self, order: Order, is_buy: bool, price: float) -> bool:
         account = self._account
-        side = c.POSITION_TYPE_BUY if is_buy else c.POSITION_TYPE_SELL
-        new = Position.proposed(order.symbol, side, order.volume_current, price)
+        side = c.ORDER_TYPE_BUY if is_buy else c.ORDER_TYPE_SELL
         totals = account.totals()
-        after = account.margin([*account.positions.values(), new])
+        after = account.margin_with(order.symbol, side, order.volume_current, price, order=order)
         # An order that does not raise the margin (a hedge) needs no free margin.
         return after <= totals.margin or after <= totals.equity
 

@@ -12,8 +12,8 @@ is passed.
 
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Account, Totals
-from mt5crs.terminal.simulated.accounting.entities import BUYS, Order
-from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS
+from mt5crs.terminal.simulated.accounting.entities import Order
+from mt5crs.terminal.simulated.accounting.money import MARKET_TYPES, margin_factor
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.trading.server import TradeServer
 
@@ -21,15 +21,6 @@ FARTHEST = 0.02
 """The part of itself that a price may move at most before the account is calculated again."""
 CURVATURE = ((1 + FARTHEST) / (1 - FARTHEST)) ** 3
 """What a stake can grow to within that: profits are products and quotients of up to three prices."""
-
-ORDER_NAMES = {
-    c.ORDER_TYPE_BUY_LIMIT: "buy_limit",
-    c.ORDER_TYPE_SELL_LIMIT: "sell_limit",
-    c.ORDER_TYPE_BUY_STOP: "buy_stop",
-    c.ORDER_TYPE_SELL_STOP: "sell_stop",
-    c.ORDER_TYPE_BUY_STOP_LIMIT: "buy_stop_limit",
-    c.ORDER_TYPE_SELL_STOP_LIMIT: "sell_stop_limit",
-}
 
 
 class StopOut:
@@ -80,8 +71,8 @@ class StopOut:
         stakes = account.stakes()
         matters = self._past.quotes.keys() | stakes.keys()
         # Every amount of money is rounded by itself.
-        rounded = 10.0**-CURRENCY_DIGITS * (len(account.positions) + len(account.orders) + len(matters) + 2)
-        room = self._room(totals) - rounded
+        amounts = len(account.positions) + len(account.orders) + len(matters) + 2
+        room = self._room(totals) - amounts / account.money.scale
         together = sum(stakes.values()) * CURVATURE * (1.0 if self._in_money else max(1.0, self._level / 100))
         part = FARTHEST if together * FARTHEST <= room else max(room, 0.0) / (together or 1.0)
         # What was asked for and has no stake is looked at tick by tick.
@@ -125,10 +116,10 @@ class StopOut:
         self._server.close(position, account.current_price(position), msc, c.ORDER_REASON_SO, comment)
 
     def _rate(self, order: Order) -> float:
-        return self._account.symbols[order.symbol].margin_rates.get(ORDER_NAMES.get(order.type, ""), 0.0)
+        """Return what a pending order's margin is multiplied by; the rest of a market order holds none."""
+        symbol = self._account.symbols[order.symbol]
+        return 0.0 if order.type in MARKET_TYPES else margin_factor(symbol, order.type)
 
     def _margin(self, order: Order) -> float:
-        symbol = self._account.symbols[order.symbol]
-        price = order.price_open
-        margin = self._account.money.margin(symbol, order.type in BUYS, order.volume_current, price)
-        return self._rate(order) * (margin or 0.0)
+        money, symbol = self._account.money, self._account.symbols[order.symbol]
+        return money.order_margin(symbol, order.type, order.volume_current, order.price_open) or 0.0
