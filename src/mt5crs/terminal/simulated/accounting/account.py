@@ -9,6 +9,13 @@ from mt5crs.model import Tick, TradeDeal
 from mt5crs.terminal.simulated.accounting.entities import Order, Position, market_price
 from mt5crs.terminal.simulated.accounting.history import History
 from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS, Money, money
+from mt5crs.terminal.simulated.accounting.swap import (
+    REOPENING,
+    nights,
+    reopening_price,
+    swap_amount,
+    weekday_before,
+)
 from mt5crs.terminal.simulated.accounting.valuation import EXCHANGE, HEDGING, Valuation
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
@@ -155,7 +162,49 @@ class Account:
         return 0.0
 
     def roll_over(self, msc: int) -> None:
-        """Charge the open positions the swap of the rollover at a midnight of the server."""
+        """Charge the open positions the swap of the rollover at a midnight of the server.
+
+        It is the day that ends that decides how many nights are charged; positions opened at this midnight
+        or later are left alone. Prices are those that `quote` gives.
+
+        Args:
+            msc: The midnight that begins the new day, server time.
+        """
+        weekday = weekday_before(msc)
+        rolled = [
+            (position, count)
+            for position in self.positions.values()
+            if position.time_msc < msc and (count := nights(self.symbols[position.symbol], weekday))
+        ]
+        for position, count in rolled:
+            symbol, tick = self.symbols[position.symbol], self.quote(position.symbol)
+            if symbol.swap_mode in REOPENING:
+                self._reopen(position, reopening_price(symbol, position, count, tick), msc)
+            else:
+                amount = swap_amount(self.money, symbol, position, count, tick)
+                position.swap = self.round(position.swap + amount)
+        self.refresh(position for position, _count in rolled)
+
+    def _reopen(self, position: Position, price: float, msc: int) -> None:
+        """Close a position at its present price and open it again under its ticket, in two deals."""
+        closed = self.current_price(position)
+        profit = self.floating_profit(position, closed)
+        for entry, at, gained, gathered in (
+            (c.DEAL_ENTRY_OUT, closed, profit, position.swap),
+            (c.DEAL_ENTRY_IN, price, 0.0, 0.0),
+        ):
+            buys = position.is_buy is (entry == c.DEAL_ENTRY_IN)
+            self.book(
+                TradeDeal((
+                    self.next_deal_ticket(), 0, msc // 1000, msc,
+                    c.DEAL_TYPE_BUY if buys else c.DEAL_TYPE_SELL, entry, position.magic,
+                    position.identifier, c.DEAL_REASON_ROLLOVER, position.volume, at, 0.0, gathered,
+                    gained, 0.0, position.symbol, "", "",
+                ))
+            )  # fmt: skip
+        position.swap = 0.0
+        position.price_open = price
+        position.time_msc = position.time_update_msc = msc
 
     # ---- values at present prices ----
 
