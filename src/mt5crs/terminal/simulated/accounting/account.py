@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeDeal
+from mt5crs.terminal.simulated.accounting.commission import commission
 from mt5crs.terminal.simulated.accounting.entities import Order, Position, market_price
 from mt5crs.terminal.simulated.accounting.history import History
 from mt5crs.terminal.simulated.accounting.money import CURRENCY_DIGITS, Money, money
@@ -159,7 +160,7 @@ class Account:
             volume: Lots.
             price: The deal's price.
         """
-        return 0.0
+        return commission(self.money, symbol, entry, volume, price)
 
     def roll_over(self, msc: int) -> None:
         """Charge the open positions the swap of the rollover at a midnight of the server.
