@@ -113,7 +113,31 @@ def test_each_position_is_rounded_by_itself() -> None:
     assert books.account.totals().profit == -0.03
 
 
-# ---- collateral, exchange ----
+# ---- credit, withdrawals, collateral, exchange ----
+
+
+def test_credit_is_equity_but_no_balance() -> None:
+    books = Books(*SYMBOLS, **QUOTES)
+    books.account.lend(500.0, 1000)
+    totals = books.account.totals()
+    assert (totals.balance, totals.credit, totals.equity) == (10_000.0, 500.0, 10_500.0)
+    books.account.lend(-200.0, 2000)
+    assert books.account.totals().credit == 300.0
+    deals = books.account.history.deals_between(0, 10)
+    assert [(d.type, d.profit, d.symbol, d.volume) for d in deals] == [
+        (c.DEAL_TYPE_BALANCE, 10_000.0, "", 0.0),
+        (c.DEAL_TYPE_CREDIT, 500.0, "", 0.0),
+        (c.DEAL_TYPE_CREDIT, -200.0, "", 0.0),
+    ]
+
+
+def test_a_withdrawal_is_a_negative_balance_operation() -> None:
+    books = Books(*SYMBOLS, **QUOTES)
+    books.account.deposit(-2500.0, 1000)
+    assert books.account.totals().balance == 7500.0
+    deal = books.account.history.deals_between(1, 1)[0]
+    assert (deal.type, deal.entry, deal.order, deal.profit) == (c.DEAL_TYPE_BALANCE, 0, 0, -2500.0)
+    assert deal.comment == "Withdrawal"
 
 
 def test_collateral_counts_as_an_asset() -> None:

@@ -127,22 +127,31 @@ class Account:
     # ---- money that comes and goes ----
 
     def deposit(self, amount: float, now_msc: int) -> None:
-        """Book a balance operation."""
-        self.book(
-            TradeDeal((
-                self.next_deal_ticket(), 0, now_msc // 1000, now_msc, c.DEAL_TYPE_BALANCE, c.DEAL_ENTRY_IN, 0,
-                0, c.DEAL_REASON_CLIENT, 0.0, 0.0, 0.0, 0.0, self.round(amount), 0.0, "", "Deposit", "",
-            ))
-        )  # fmt: skip
+        """Book a balance operation; a negative amount is a withdrawal."""
+        comment = "Deposit" if amount >= 0 else "Withdrawal"
+        self.book(self._operation(c.DEAL_TYPE_BALANCE, amount, comment, now_msc))
+
+    def lend(self, amount: float, now_msc: int) -> None:
+        """Book a credit operation: it counts as equity, not as balance; a negative amount takes it back."""
+        self.book(self._operation(c.DEAL_TYPE_CREDIT, amount, "Credit", now_msc))
+
+    def _operation(self, deal_type: int, amount: float, comment: str, now_msc: int) -> TradeDeal:
+        return TradeDeal((
+            self.next_deal_ticket(), 0, now_msc // 1000, now_msc, deal_type, c.DEAL_ENTRY_IN, 0, 0,
+            c.DEAL_REASON_CLIENT, 0.0, 0.0, 0.0, 0.0, self.round(amount), 0.0, "", comment, "",
+        ))  # fmt: skip
 
     def book(self, deal: TradeDeal) -> None:
-        """Add a deal to history and its money to the balance.
+        """Add a deal to history and its money to the balance, or to the credit.
 
         The position of a deal with a symbol may change before this or right after it, but the totals must
         not be asked for in between.
         """
         self.history.add_deal(deal)
         amount = deal.profit + deal.swap + deal.commission + deal.fee
+        if deal.type == c.DEAL_TYPE_CREDIT:
+            self.credit = self.round(self.credit + amount)
+            return
         self.balance = self.round(self.balance + amount)
         if deal.symbol:
             self._valuation.note(deal)
