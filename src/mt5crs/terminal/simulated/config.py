@@ -9,6 +9,7 @@ from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated.faults.plan import Fault
 
 HISTORY_START = 1_420_070_400  # 2015-01-01: synthetic history begins here, or earlier under an older replay
+OFFSET_LIMIT = 14
 
 
 class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,5 +93,9 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         for name in ("deposit", "leverage", "maxbars"):
             if getattr(self, name) <= 0:
                 raise SettingError(f"{name} is {getattr(self, name)}: must be above 0")
+        if not -OFFSET_LIMIT <= self.server_offset <= OFFSET_LIMIT:
+            raise SettingError(
+                f"server_offset is {self.server_offset}: must be hours, {-OFFSET_LIMIT} to {OFFSET_LIMIT}"
+            )
         if self.speed is not None and self.speed <= 0:
             raise SettingError(f"speed is {self.speed}: must be above 0")

@@ -6,25 +6,31 @@ from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
 from mt5crs.terminal.simulated.prices.buffered import Buffered
+from mt5crs.terminal.simulated.prices.zone import UTC, ServerZone
 
 NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
 
 
 class ServerClock:
-    """Server time from a clock, with a starting point and a speed.
+    """Server time from a clock, with a starting point, a speed and a time zone.
 
     Args:
         clock: Returns seconds; only differences count unless `start` is None.
-        start: Server time now, epoch seconds; None for the clock's own time.
+        start: Server time now, epoch seconds; None for the clock's own time, taken as UTC.
         speed: Server seconds for each second of the clock.
+        zone: How far server time is ahead of UTC; that changes on the way where it has a summer time.
     """
 
-    def __init__(self, clock: Callable[[], float], start: float | None, speed: float) -> None:
+    def __init__(
+        self, clock: Callable[[], float], start: float | None, speed: float, zone: ServerZone = UTC
+    ) -> None:
         self.read = clock
         self.speed = speed
+        self._zone = zone
         self._origin = clock()
-        self._start = self._origin if start is None else start
+        self._start = self._origin if start is None else zone.utc(start)
+        self._stretch = zone.stretch(self._start)
         self._held: float | None = None
 
     def hold(self, on: bool) -> None:
@@ -32,18 +38,22 @@ class ServerClock:
         self._held = (self.now() if self._held is None else self._held) if on else None
 
     def now(self) -> float:
-        """Return the server time, epoch seconds."""
+        """Return the server time, epoch seconds; it never goes back while the clock does not."""
         if self._held is not None:
             return self._held
-        return self._start + (self.read() - self._origin) * self.speed
+        utc = self._start + (self.read() - self._origin) * self.speed
+        stretch = self._stretch
+        if not stretch.begin <= utc < stretch.end:
+            stretch = self._stretch = self._zone.stretch(utc)
+        return stretch.server + (utc - stretch.begin) * stretch.rate
 
     def now_msc(self) -> int:
         """Return the server time in whole milliseconds."""
         return int(self.now() * 1000 + 0.01)  # what a float cannot hold must not cost a millisecond
 
     def reads_at(self, msc: float) -> float:
-        """Return what the clock reads when the server time is `msc`."""
-        return self._origin + (msc / 1000 - self._start) / self.speed
+        """Return what the clock reads when the server time is `msc`; of an hour left out, at its end."""
+        return self._origin + (self._zone.utc(msc / 1000) - self._start) / self.speed
 
 
 class LiveTick:

@@ -16,6 +16,7 @@ from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
 from mt5crs.terminal.simulated.prices.replay import load_replays, replay_of, starting_point
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 from mt5crs.terminal.simulated.prices.synthetic import LegPath, SyntheticSource
+from mt5crs.terminal.simulated.prices.zone import ServerZone
 
 HISTORY_BEFORE_REPLAY = 3 * 365 * 86_400
 TICKS_LIMIT = 2_000_000  # in one answer: about two seconds of work
@@ -72,7 +73,8 @@ class Market:
             instrument = self.symbols[replay.symbol] = replay.fit(self.symbols[replay.symbol])
             self._sources[replay.symbol] = replay.source(instrument, config.modelling)
         self._catalogue = catalogue
-        self.clock = ServerClock(clock, start, speed or 1.0)
+        zone = ServerZone(config.server_offset, config.server_dst)
+        self.clock = ServerClock(clock, start, speed or 1.0, zone)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
         self._seed = config.seed
         self.depth = Depth(config.seed)
