@@ -1,14 +1,25 @@
-"""The instruments, read from data.
+"""What the simulated trade server knows of its symbols, and of what their prices are made of."""
 
-`catalogue.json` holds defaults, the price legs (what one unit of a currency or good is worth in USD, and
-how much it moves in a day) and the symbols. A pair's price is the quotient of its two legs, so crosses
-agree with the majors at every minute.
-"""
-
-from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+from mt5crs import constants as c
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Level = Annotated[int, msgspec.Meta(ge=0)]
+CalcMode = Literal[0, 1, 2, 3, 4, 5, 32, 33, 34, 36, 37, 38, 39, 64]
+SwapMode = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8]
+
+FUTURES_MODES = (
+    c.SYMBOL_CALC_MODE_FUTURES,
+    c.SYMBOL_CALC_MODE_EXCH_FUTURES,
+    c.SYMBOL_CALC_MODE_EXCH_OPTIONS,
+    c.SYMBOL_CALC_MODE_EXCH_OPTIONS_MARGIN,
+)
+BOND_MODES = (c.SYMBOL_CALC_MODE_EXCH_BONDS, c.SYMBOL_CALC_MODE_EXCH_BONDS_MOEX)
+STOCK_MODES = (c.SYMBOL_CALC_MODE_EXCH_STOCKS, c.SYMBOL_CALC_MODE_EXCH_STOCKS_MOEX)
 
 
 class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,10 +28,12 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         price: In USD, on the day that synthetic prices are anchored at.
         volatility: Standard deviation of a day's change, as a fraction.
+        weekend: How much of that a Saturday and a Sunday have where markets keep their hours.
     """
 
-    price: float
-    volatility: float
+    price: Positive
+    volatility: NotNegative
+    weekend: NotNegative = 0.25
 
 
 class Commission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,9 +47,9 @@ class Commission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     per: Literal["lot", "deal", "turnover"]
-    value: float
+    value: NotNegative
     on: Literal["in", "out", "both"] = "both"
-    minimum: float = 0.0
+    minimum: NotNegative = 0.0
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +62,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         visible: Whether it is in Market Watch from the start.
         quote_sessions: When prices come, as in `mon-thu 00:00-24:00, fri 00:00-23:55`; server time.
         trade_sessions: When it trades; as the quotes where it is empty.
-        holidays: Days without any session, `YYYY-MM-DD`.
+        holidays: Days without any session, `YYYY-MM-DD`, or `MM-DD` for every year.
         book_depth: Levels on each side of the depth of market; 0 has none, and any volume fills at the quote.
         book_volume: Lots that a level holds on average.
         has_last: Whether trades are published (last price and volume), as exchanges do.
@@ -63,57 +76,71 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         liquidity_rate: The part of its worth that a collateral counts for.
         start_time: When a future is first traded, epoch seconds; 0 for no limit.
         expiration_time: When it is last traded.
+        price_limit: How far a session's prices may be from the settlement price, percent; 0 for no limit.
+        open_interest: Of a future, lots.
+        basis: The name of what a derivative is on.
+        category: The sector, or what else the server sorts by.
+        exchange: Where it is listed.
+        isin: Its international number.
+        page: An address to read more at.
     """
 
-    name: str
-    description: str
-    path: str
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=29)]
+    description: str = ""
+    path: str = "Custom"
     currency_base: str
     currency_profit: str
     currency_margin: str = ""
-    digits: int
-    contract_size: float
-    calc_mode: int
-    exemode: int
-    trade_mode: int
-    filling_mode: int
-    expiration_mode: int
-    order_mode: int
-    stops_level: int
-    freeze_level: int
-    spread: int
-    tick_rate: float
+    digits: Annotated[int, msgspec.Meta(ge=0, le=8)] = 5
+    contract_size: Positive = 100_000.0
+    calc_mode: CalcMode = 0
+    exemode: Literal[0, 1, 2, 3] = 2
+    trade_mode: Literal[0, 1, 2, 3, 4] = 4
+    filling_mode: Annotated[int, msgspec.Meta(ge=0, le=7)] = 3
+    expiration_mode: Annotated[int, msgspec.Meta(ge=1, le=15)] = 15
+    order_mode: Annotated[int, msgspec.Meta(ge=1, le=127)] = 127
+    stops_level: Level = 0
+    freeze_level: Level = 0
+    spread: Level = 12
+    tick_rate: Positive = 60.0
     price_leg: str = ""
-    visible: bool
-    volume_min: float
-    volume_max: float
-    volume_step: float
-    volume_limit: float = 0.0
-    margin_initial: float = 0.0
-    margin_maintenance: float = 0.0
-    margin_hedged: float
+    visible: bool = True
+    volume_min: Positive = 0.01
+    volume_max: Positive = 100.0
+    volume_step: Positive = 0.01
+    volume_limit: NotNegative = 0.0
+    margin_initial: NotNegative = 0.0
+    margin_maintenance: NotNegative = 0.0
+    margin_hedged: NotNegative = 50_000.0
     margin_hedged_use_leg: bool = False
-    swap_mode: int
-    swap_long: float
-    swap_short: float
-    swap_rollover3days: int
-    order_gtc_mode: int = 0
-    tick_value: float = 0.0
-    tick_size: float = 0.0
+    swap_mode: SwapMode = 1
+    swap_long: float = 0.0
+    swap_short: float = 0.0
+    swap_rollover3days: Annotated[int, msgspec.Meta(ge=0, le=6)] = 3
+    order_gtc_mode: Literal[0, 1, 2] = 0
+    tick_value: NotNegative = 0.0
+    tick_size: NotNegative = 0.0
     quote_sessions: str = "mon-fri 00:00-24:00"
     trade_sessions: str = ""
     holidays: tuple[str, ...] = ()
-    book_depth: int = 0
-    book_volume: float = 0.0
+    book_depth: Level = 0
+    book_volume: NotNegative = 0.0
     has_last: bool = False
     commission: Commission | None = None
-    margin_rates: dict[str, float] = {}
-    swap_days: tuple[int, ...] = ()
-    face_value: float = 0.0
-    accrued_interest: float = 0.0
-    liquidity_rate: float = 0.0
-    start_time: int = 0
-    expiration_time: int = 0
+    margin_rates: dict[str, NotNegative] = {}
+    swap_days: tuple[Level, ...] = ()
+    face_value: NotNegative = 0.0
+    accrued_interest: NotNegative = 0.0
+    liquidity_rate: NotNegative = 0.0
+    start_time: Level = 0
+    expiration_time: Level = 0
+    price_limit: NotNegative = 0.0
+    open_interest: NotNegative = 0.0
+    basis: str = ""
+    category: str = ""
+    exchange: str = ""
+    isin: str = ""
+    page: str = ""
 
     def __post_init__(self) -> None:
         if not self.currency_margin:
@@ -143,7 +170,6 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     symbols: dict[str, Instrument]
     legs: dict[str, Leg]
-    defaults: dict[str, Any]
 
     def with_symbol(self, name: str, digits: int, price: float) -> "Catalogue":
         """Return a catalogue that knows the symbol, specified from its name if it is a new one.
@@ -157,33 +183,22 @@ class Catalogue(msgspec.Struct, frozen=True):
             return self
         pair = len(name) >= 6 and name[:6].isalpha() and name[:6].isupper()
         base, profit = (name[:3], name[3:6]) if pair else ("USD", "USD")
-        fields = self.defaults | {
-            "name": name,
-            "description": f"{base} vs {profit}" if pair else name,
-            "path": "Replay",
-            "currency_base": base,
-            "currency_profit": profit,
-            "digits": digits,
-            "swap_mode": 0,
-            "swap_long": 0.0,
-            "swap_short": 0.0,
-        }
+        symbol = Instrument(
+            name=name,
+            description=f"{base} vs {profit}" if pair else name,
+            path="Replay",
+            currency_base=base,
+            currency_profit=profit,
+            digits=digits,
+            swap_mode=0,
+        )
         if not pair:
-            fields |= {"contract_size": 1.0, "calc_mode": 4, "margin_hedged": 0.5, "price_leg": name}
-        symbol = msgspec.convert(fields, Instrument)
+            symbol = msgspec.structs.replace(
+                symbol,
+                contract_size=1.0,
+                calc_mode=c.SYMBOL_CALC_MODE_CFDLEVERAGE,
+                margin_hedged=0.5,
+                price_leg=name,
+            )
         legs = {symbol.price_leg: Leg(price, 0.005)} | self.legs
-        return Catalogue({**self.symbols, name: symbol}, legs, self.defaults)
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    defaults: dict[str, Any]
-    legs: dict[str, Leg]
-    symbols: list[dict[str, Any]]
-
-
-def load_catalogue() -> Catalogue:
-    """Return the catalogue that comes with the package."""
-    data = files("mt5crs.terminal.simulated.instruments").joinpath("catalogue.json").read_bytes()
-    file = msgspec.json.decode(data, type=_File)
-    symbols = [msgspec.convert(file.defaults | entry, Instrument) for entry in file.symbols]
-    return Catalogue({symbol.name: symbol for symbol in symbols}, file.legs, file.defaults)
+        return Catalogue({**self.symbols, name: symbol}, legs)

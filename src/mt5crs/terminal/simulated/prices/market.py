@@ -7,7 +7,8 @@ import numpy as np
 
 from mt5crs.model import RatesArray, Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument, load_catalogue
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
 from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
@@ -56,7 +57,7 @@ class Market:
         self, config: SimulatedConfig, clock: Callable[[], float], playback: Playback | None = None
     ) -> None:
         replays = load_replays(config.replay, config.replay_symbol)
-        catalogue = load_catalogue()
+        catalogue = load_catalogue(config.instruments)
         start, speed = config.start, config.speed
         if playback is not None:
             replays += [replay_of(symbol, rows) for symbol, rows in playback.prices.items()]
