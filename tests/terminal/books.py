@@ -8,7 +8,8 @@ from mt5crs.model import Tick, TradeDeal
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import Order, Position
 from mt5crs.terminal.simulated.accounting.money import Money
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument, load_catalogue
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 
 BUY, SELL = c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL
 MIDNIGHT = 1_700_006_400_000  # 2023-11-15 00:00 of a Wednesday: the day that ends is a Tuesday

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument, load_catalogue
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from mt5crs.terminal.simulated.prices.depth import Depth, Level
 from tests.terminal.desk import OPENING, Desk
 

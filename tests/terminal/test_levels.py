@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument, load_catalogue
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from mt5crs.terminal.simulated.trading.levels import proper_price, trigger_prices
 
 QUOTE = Tick((1, 100.0, 101.0, 100.25, 0, 1000, 0, 0.0))

@@ -1,55 +1,60 @@
-"""`SymbolInfo` of the simulated instruments."""
+"""`SymbolInfo` of the simulated instruments.
 
+Some statistics of exchanges no price can tell: how many orders rest is what the depth of market has levels,
+each of the usual volume; the settlement price is the close of the day before.
+"""
+
+from mt5crs import constants as c
 from mt5crs.model import SymbolInfo
 from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import Money
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
-from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.instruments.catalogue import (
+    BOND_MODES,
+    FUTURES_MODES,
+    STOCK_MODES,
+    Instrument,
+)
 from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.terminal.simulated.prices.timeframes import DAY
+from mt5crs.terminal.simulated.prices.today import Today
 
 ZEROS: dict[type, object] = {bool: False, int: 0, float: 0.0, str: ""}
 BLANK: dict[str, object] = {name: ZEROS[kind] for name, kind in SymbolInfo.__annotations__.items()}
-DEPTH = 0  # no depth of market: trading is over the counter
+SETTLED_MODES = (*STOCK_MODES, *BOND_MODES, *FUTURES_MODES)
 
-Range = tuple[float, float]
+# Fields that are an attribute of the instrument, under the same name or with `trade_` before it.
+SAME = (
+    "digits", "start_time", "expiration_time", "swap_mode", "swap_rollover3days", "margin_hedged_use_leg",
+    "expiration_mode", "filling_mode", "order_mode", "order_gtc_mode", "point", "volume_min", "volume_max",
+    "volume_step", "volume_limit", "swap_long", "swap_short", "margin_initial", "margin_maintenance",
+    "margin_hedged", "basis", "category", "currency_base", "currency_profit", "currency_margin",
+    "description", "exchange", "isin", "name", "page",
+)  # fmt: skip
+OF_TRADE = (
+    "calc_mode", "mode", "stops_level", "freeze_level", "exemode", "tick_size", "contract_size",
+    "accrued_interest", "face_value", "liquidity_rate",
+)  # fmt: skip
 
 
 def _fixed(symbol: Instrument) -> dict[str, object]:
     """Return what never changes of a symbol."""
-    return BLANK | {
-        "digits": symbol.digits,
+    same = {name: getattr(symbol, name) for name in SAME}
+    of_trade = {
+        f"trade_{name}": getattr(symbol, "trade_mode" if name == "mode" else name) for name in OF_TRADE
+    }
+    chart_mode = c.SYMBOL_CHART_MODE_LAST if symbol.has_last else c.SYMBOL_CHART_MODE_BID
+    depth = symbol.book_depth, symbol.book_depth * symbol.book_volume
+    return {
+        **BLANK,
+        **same,
+        **of_trade,
+        "chart_mode": chart_mode,
         "spread_float": True,
-        "ticks_bookdepth": DEPTH,
-        "trade_calc_mode": symbol.calc_mode,
-        "trade_mode": symbol.trade_mode,
-        "trade_stops_level": symbol.stops_level,
-        "trade_freeze_level": symbol.freeze_level,
-        "trade_exemode": symbol.exemode,
-        "swap_mode": symbol.swap_mode,
-        "swap_rollover3days": symbol.swap_rollover3days,
-        "margin_hedged_use_leg": symbol.margin_hedged_use_leg,
-        "expiration_mode": symbol.expiration_mode,
-        "filling_mode": symbol.filling_mode,
-        "order_mode": symbol.order_mode,
-        "order_gtc_mode": symbol.order_gtc_mode,
-        "point": symbol.point,
-        "trade_tick_size": symbol.tick_size,
-        "trade_contract_size": symbol.contract_size,
-        "volume_min": symbol.volume_min,
-        "volume_max": symbol.volume_max,
-        "volume_step": symbol.volume_step,
-        "volume_limit": symbol.volume_limit,
-        "swap_long": symbol.swap_long,
-        "swap_short": symbol.swap_short,
-        "margin_initial": symbol.margin_initial,
-        "margin_maintenance": symbol.margin_maintenance,
-        "margin_hedged": symbol.margin_hedged,
-        "currency_base": symbol.currency_base,
-        "currency_profit": symbol.currency_profit,
-        "currency_margin": symbol.currency_margin,
-        "description": symbol.description,
-        "name": symbol.name,
+        "ticks_bookdepth": symbol.book_depth,
+        "session_interest": symbol.open_interest,
+        "session_buy_orders": depth[0],
+        "session_sell_orders": depth[0],
+        "session_buy_orders_volume": depth[1],
+        "session_sell_orders_volume": depth[1],
         "path": f"{symbol.path}\\{symbol.name}",
     }
 
@@ -67,65 +72,74 @@ class Specification:
         self._symbol = symbol
         self._market = market
         self._money = money
+        self._today = Today(symbol, market.source(symbol.name), market.buffered(symbol.name))
         self._fixed = _fixed(symbol)
-        self._day = -1
-        self._minute = -1
-        self._bids: Range = (0.0, 0.0)
-        self._open = 0.0
-        self._close = 0.0
 
     def info(self) -> SymbolInfo:
         """Return the structure at present prices."""
         symbol, name = self._symbol, self._symbol.name
         tick = self._market.tick(name)
+        today = self._today
+        today.refresh(tick)
         selected = name in self._market.selected
-        low, high = self._daily_range(tick.bid)
-        spread = tick.ask - tick.bid
         gain, loss = self._tick_values()
-        values = self._fixed | {
+        values = {
+            **self._fixed,
             "select": selected,
             "visible": selected,
             "time": tick.time,
-            "spread": round(spread / symbol.point),
+            "spread": round((tick.ask - tick.bid) / symbol.point),
             "bid": tick.bid,
-            "bidhigh": high,
-            "bidlow": low,
+            "bidhigh": today.bid.high,
+            "bidlow": today.bid.low,
             "ask": tick.ask,
-            "askhigh": symbol.normalize(high + spread),
-            "asklow": symbol.normalize(low + spread),
+            "askhigh": symbol.normalize(today.ask.high),
+            "asklow": symbol.normalize(today.ask.low),
             "trade_tick_value": gain,
             "trade_tick_value_profit": gain,
             "trade_tick_value_loss": loss,
-            "session_open": self._open,
-            "session_close": self._close,
-            "price_change": round(100 * (tick.bid / self._close - 1), 4) if self._close else 0.0,
+            "session_open": today.open,
+            "session_close": today.close,
+            "price_change": round(100 * (tick.bid / today.close - 1), 4) if today.close else 0.0,
         }
+        if symbol.has_last:
+            values |= self._trades()
+        if symbol.calc_mode in SETTLED_MODES:
+            values |= self._limits(today.close)
         return SymbolInfo(values.values())
 
-    def _tick_values(self) -> Range:
+    def _trades(self) -> dict[str, object]:
+        """Return what is known of a symbol whose trades are published."""
+        symbol, tick, today = self._symbol, self._market.tick(self._symbol.name), self._today
+        return {
+            "session_deals": today.deals,
+            "volume": tick.volume,
+            "volumehigh": int(today.deal.high),
+            "volumelow": int(today.deal.low),
+            "last": tick.last,
+            "lasthigh": symbol.normalize(today.last.high),
+            "lastlow": symbol.normalize(today.last.low),
+            "volume_real": tick.volume_real,
+            "volumehigh_real": today.deal.high,
+            "volumelow_real": today.deal.low,
+            "session_volume": today.volume,
+            "session_turnover": today.turnover * symbol.contract_size,
+            "session_aw": symbol.normalize(today.turnover / today.volume) if today.volume else 0.0,
+        }
+
+    def _limits(self, settlement: float) -> dict[str, object]:
+        """Return the settlement price and how far from it prices may go, whole ticks inside."""
+        symbol = self._symbol
+        limits = {"session_price_settlement": settlement}
+        if symbol.price_limit and settlement:
+            room = symbol.price_limit / 100 * settlement // symbol.tick_size * symbol.tick_size
+            limits["session_price_limit_min"] = symbol.normalize(settlement - room)
+            limits["session_price_limit_max"] = symbol.normalize(settlement + room)
+        return {**limits}
+
+    def _tick_values(self) -> tuple[float, float]:
         """Return what a tick of one lot is worth as a profit and as a loss."""
         amount = self._symbol.tick_size * price_worth(self._symbol)
         gain = self._money.rate(self._symbol.currency_profit, dear=False)
         loss = self._money.rate(self._symbol.currency_profit, dear=True)
         return amount * (gain or 0.0), amount * (loss or 0.0)
-
-    def _daily_range(self, bid: float) -> Range:
-        """Return low and high of the day's bids; the bars are looked at once a minute."""
-        now_msc = self._market.clock.now_msc()
-        if now_msc // MINUTE_MSC != self._minute:
-            self._minute = now_msc // MINUTE_MSC
-            self._read_day(now_msc)
-        low, high = self._bids
-        self._bids = (min(low, bid) if low else bid, max(high, bid))
-        return self._bids
-
-    def _read_day(self, now_msc: int) -> None:
-        today = now_msc // 1000 // DAY * DAY
-        rates = self._market.rates(self._symbol.name)
-        bars = rates.minutes(today, now_msc)
-        self._bids = (float(bars["low"].min()), float(bars["high"].max())) if len(bars) else (0.0, 0.0)
-        self._open = float(bars["open"][0]) if len(bars) else 0.0
-        if today != self._day:
-            self._day = today
-            before = self._market.source(self._symbol.name).last_tick(today * 1000 - 1)
-            self._close = float(before["bid"][0]) if len(before) else 0.0
