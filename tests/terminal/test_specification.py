@@ -61,7 +61,7 @@ PRICES = {
     "price_change",
 }  # fmt: skip
 
-EXCHANGE = {"chart_mode": 1, "trade_exemode": 3, "swap_mode": 0, "swap_long": 0.0, "swap_short": 0.0,
+EXCHANGE = {"trade_exemode": 3, "swap_mode": 0, "swap_long": 0.0, "swap_short": 0.0,
             "volume_min": 1.0, "volume_step": 1.0, "margin_hedged": 0.0, "visible": False,
             "select": False, "digits": 2, "point": 0.01, "currency_base": "USD",
             "currency_margin": "USD"}  # fmt: skip
@@ -146,7 +146,7 @@ SORTS: dict[str, dict[str, Any]] = {
 
 def moving(name: str) -> set[str]:
     """Return the fields of a symbol that prices decide."""
-    listed = TRADES if SORTS[name]["chart_mode"] else set[str]()
+    listed = TRADES if SORTS[name]["trade_exemode"] == 3 else set[str]()
     settled = LIMITS if SORTS[name]["trade_calc_mode"] in (1, 32, 33, 37) else set[str]()
     rouble = {key for key in EURUSD if key.startswith("trade_tick_value")} if name == "USDRUB" else set[str]()
     return PRICES | listed | settled | rouble

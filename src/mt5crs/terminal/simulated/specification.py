@@ -41,13 +41,12 @@ def _fixed(symbol: Instrument) -> dict[str, object]:
     of_trade = {
         f"trade_{name}": getattr(symbol, "trade_mode" if name == "mode" else name) for name in OF_TRADE
     }
-    chart_mode = c.SYMBOL_CHART_MODE_LAST if symbol.has_last else c.SYMBOL_CHART_MODE_BID
     depth = symbol.book_depth, symbol.book_depth * symbol.book_volume
     return {
         **BLANK,
         **same,
         **of_trade,
-        "chart_mode": chart_mode,
+        "chart_mode": c.SYMBOL_CHART_MODE_BID,  # as every bar here is made
         "spread_float": True,
         "ticks_bookdepth": symbol.book_depth,
         "session_interest": symbol.open_interest,

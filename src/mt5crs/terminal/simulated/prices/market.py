@@ -7,16 +7,19 @@ import numpy as np
 
 from mt5crs.model import RatesArray, Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
+from mt5crs.terminal.simulated.instruments.calendar import ALWAYS, Calendar
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
 from mt5crs.terminal.simulated.prices.depth import Depth
+from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.prices.legs import Legs, activity
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
 from mt5crs.terminal.simulated.prices.replay import load_replays, replay_of, starting_point
 from mt5crs.terminal.simulated.prices.sources import PriceSource
-from mt5crs.terminal.simulated.prices.synthetic import LegPath, SyntheticSource
+from mt5crs.terminal.simulated.prices.synthetic import SyntheticSource
 from mt5crs.terminal.simulated.prices.zone import ServerZone
 
 HISTORY_BEFORE_REPLAY = 3 * 365 * 86_400
@@ -73,14 +76,16 @@ class Market:
         for replay in replays:
             instrument = self.symbols[replay.symbol] = replay.fit(self.symbols[replay.symbol])
             self._sources[replay.symbol] = replay.source(instrument, config.modelling)
-        self._catalogue = catalogue
         zone = ServerZone(config.server_offset, config.server_dst)
         self.clock = ServerClock(clock, start, speed or 1.0, zone)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
         self._seed = config.seed
         self.depth = Depth(config.seed)
+        self._keeps_hours = config.sessions == "real"
+        self._active = activity(zone.offset)
+        self._legs = Legs(config.seed, catalogue.legs, self._active, weekends=self._keeps_hours)
+        self._trading_hours: dict[str, Calendar] = {}
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
-        self._legs: dict[str, LegPath] = {}
         self._modelling = config.modelling
         self._buffered: dict[str, Buffered] = {}
         self._ahead = AHEAD if playback is None else playback.ahead
@@ -88,6 +93,7 @@ class Market:
         self.live_ticks: dict[str, LiveTick] = {}
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
+        self._anchor({replay.symbol: self._sources[replay.symbol] for replay in replays})
 
     def live(self, symbol: str) -> LiveTick:
         """Return the present of a known symbol."""
@@ -113,9 +119,15 @@ class Market:
         source = self._sources.get(symbol)
         if source is None:
             instrument = self.symbols[symbol]
-            base, quote = self._leg(instrument.price_leg), self._leg(instrument.currency_profit)
             source = SyntheticSource(
-                self._seed, instrument, base, quote, self._history_start, self._modelling
+                self._seed,
+                instrument,
+                self._legs.path(instrument.price_leg),
+                self._legs.path(instrument.currency_profit),
+                self._history_start,
+                self._hours(instrument, instrument.quote_sessions),
+                self._active,
+                self._modelling,
             )
             self._sources[symbol] = source
         return source
@@ -165,12 +177,31 @@ class Market:
         return read_only(np.concatenate(found)[:count])
 
     def is_open(self, symbol: str) -> bool:
-        """Whether a known symbol trades now: always, but not after the end of its replay."""
-        end = self.source(symbol).end_msc
-        return end is None or self.clock.now_msc() < end
+        """Whether a known symbol trades now.
 
-    def _leg(self, name: str) -> LegPath:
-        path = self._legs.get(name)
-        if path is None:
-            path = self._legs[name] = LegPath(self._seed, name, self._catalogue.legs[name])
-        return path
+        It does not before the start and after the expiration of a future, after the end of a replay, and
+        where markets keep their hours outside of its trade sessions.
+        """
+        hours = self._trading_hours.get(symbol)
+        if hours is None:
+            instrument = self.symbols[symbol]
+            sessions = instrument.trade_sessions or instrument.quote_sessions
+            hours = self._trading_hours[symbol] = self._hours(instrument, sessions)
+        now_msc, end = self.clock.now_msc(), self.source(symbol).end_msc
+        return (end is None or now_msc < end) and hours.is_open(now_msc // 1000)
+
+    def _hours(self, instrument: Instrument, sessions: str) -> Calendar:
+        """Return the sessions of an instrument, in server time; every minute where hours are not kept."""
+        limits = instrument.start_time, instrument.expiration_time
+        if self._keeps_hours:
+            return Calendar(sessions, instrument.holidays, *limits)
+        return Calendar(ALWAYS, (), *limits)
+
+    def _anchor(self, replayed: Mapping[str, PriceSource]) -> None:
+        """Let the made-up prices agree with the replayed ones at the start; pairs with USD come first."""
+        now_msc = self.clock.now_msc()
+        sources = [(self.symbols[name], source) for name, source in replayed.items()]
+        for instrument, source in sorted(sources, key=lambda pair: "USD" not in pair[0].name):
+            tick = source.last_tick(max(now_msc, source.start * 1000 + MINUTE_MSC))
+            if len(tick):
+                self._legs.anchor(instrument, float(tick["bid"][0]), now_msc // 1000)

@@ -9,7 +9,7 @@ import numpy as np
 from mt5crs.constants import TIMEFRAME_D1, TIMEFRAME_M1, TIMEFRAME_MN1, TIMEFRAME_W1
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, collect
-from mt5crs.terminal.simulated.prices.sources import PriceSource, Reaching
+from mt5crs.terminal.simulated.prices.sources import GroupedSource, PriceSource, Reaching
 from mt5crs.terminal.simulated.prices.timeframes import DAY, PERIODS, Times, aggregate, open_time
 
 CACHED_BARS = 3_000_000  # of all symbols together: 180 MB
@@ -186,6 +186,10 @@ class Rates:
         return self._cache.get((self._name, timeframe), start, stop, load)
 
     def _builder(self, timeframe: int) -> Load:
+        source = self._source
+        if isinstance(source, GroupedSource):
+            return lambda start, stop: source.grouped(PERIODS[timeframe], start, stop)
+
         def load(start: int, stop: int) -> RatesArray:
             step = CHUNK_DAYS * DAY
             parts = [

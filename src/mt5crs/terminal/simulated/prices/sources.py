@@ -54,6 +54,21 @@ class Reaching(Protocol):
         ...
 
 
+@runtime_checkable
+class GroupedSource(Protocol):
+    """A source that makes bars of longer timeframes without M1 bars in between."""
+
+    def grouped(self, period: int, start: int, stop: int) -> RatesArray:
+        """Return the bars that M1 bars would make; equal to them in every field.
+
+        Args:
+            period: Seconds, a day or a part that divides it.
+            start: A midnight: M1 bars count from here up to but not at `stop`.
+            stop: A midnight.
+        """
+        ...
+
+
 class BarSource:
     """Prices of which M1 bars are known; ticks are expanded from them as they are asked for.
 

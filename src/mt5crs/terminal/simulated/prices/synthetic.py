@@ -1,96 +1,48 @@
-"""Made-up prices that are a pure function of seed, symbol and time.
+"""Made-up prices of a symbol: the quotient of its two legs.
 
-Any day can be computed without those before it, so years of history exist at once:
+Any day can be computed without those before it, so years of history exist at once. A minute opens where the
+one before closed; its high and low reach a random bit beyond open and close. Where the symbol keeps its
+hours there is neither bar nor tick outside of them, and the price goes on meanwhile: the next session
+opens with a gap.
 
-1. Each leg (a currency or good, in USD) has a level for every midnight: a random walk from 1990, shifted
-   to the catalogue's price on 2025-11-01 and reflected at a distance of 9 % to either side for EUR (more for
-   goods that move more), so that prices stay plausible however far one looks.
-2. Inside a day the minutes are a Brownian bridge from one midnight's level to the next, moving more in
-   the hours when London and New York trade.
-3. A symbol's price is the quotient of its two legs. A minute opens where the one before closed; its high
-   and low reach a random bit beyond open and close.
-
-The market never closes: there is a bar for every minute of every day.
+Bars of longer timeframes are made without M1 bars in between, from the same numbers: they equal what M1
+bars would give, and eleven years of them take as long as a second year of M1.
 """
 
-import hashlib
 from collections import OrderedDict
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument, Leg
+from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTES, Calendar, Mask
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, expand
+from mt5crs.terminal.simulated.prices.legs import BLOCK_DAYS, Activity, LegPath, Moves, Noise, noise
 
-DAY = 86_400
-MINUTES = 1440
-FIRST_DAY = 7_305  # 1990-01-01
-LAST_DAY = 47_482  # 2100-01-01
-ANCHOR_DAY = 20_393  # 2025-11-01
-REFLECTION_DAYS = 400  # the walk turns back at the distance of so many days' typical drift
-DAYS_AT_A_TIME = 64  # bounds the memory of a long history while it is made
-
-Floats = NDArray[np.float64]
-
-# Activity by hour of UTC, 1 on average: quiet before Tokyo, most when London and New York overlap.
-ACTIVITY: Floats = np.array(
-    [0.6, 0.7, 0.7, 0.7, 0.6, 0.6, 0.9, 1.2, 1.4, 1.3, 1.2, 1.1,
-     1.2, 1.6, 1.7, 1.6, 1.4, 1.1, 0.9, 0.9, 0.8, 0.7, 0.6, 0.5]
-)  # fmt: skip
-PROFILE: Floats = np.repeat(ACTIVITY, 60)
-_WEIGHT: Floats = PROFILE / np.sqrt(np.sum(PROFILE**2))  # standard deviations of minutes, a day's is 1
-_ELAPSED: Floats = np.cumsum(_WEIGHT**2) / np.sum(_WEIGHT**2)  # the part of a day's variance that has passed
+KEPT_DAYS = 4
+WICK = 1.6  # how far beyond open and close a minute reaches at most, in standard deviations of its move
+BYTE = 256.0
+LEAST_TICKS = 6.0
 
 
-def _generator(seed: int, name: str, day: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=np.array([_name_key(seed, name), day], np.uint64)))
+class _Minutes(NamedTuple):
+    """The minutes of some days, one row a day; prices in units of the tick size."""
+
+    opens: Moves
+    highs: Moves
+    lows: Moves
+    closes: Moves
+    volumes: Moves
+    spreads: Moves
+    real_volumes: Moves
 
 
-@lru_cache(maxsize=256)
-def _name_key(seed: int, name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest(), "little")
-
-
-class LegPath:
-    """The logarithm of a leg's worth in USD, by minute."""
-
-    def __init__(self, seed: int, name: str, leg: Leg) -> None:
-        self._seed = seed
-        self._name = name
-        self._volatility = leg.volatility
-        steps = _generator(seed, name, 0).standard_normal(LAST_DAY - FIRST_DAY) * leg.volatility
-        walk = np.concatenate(([0.0], np.cumsum(steps)))
-        walk -= walk[ANCHOR_DAY - FIRST_DAY]
-        reach = leg.volatility * np.sqrt(REFLECTION_DAYS) or 1.0
-        self._midnights: Floats = np.log(leg.price) + _reflect(walk, float(reach))
-
-    def midnights(self, first_day: int, days: int) -> Floats:
-        """Return the levels at `days + 1` midnights; days are counted from 1970-01-01."""
-        return self._midnights[first_day - FIRST_DAY : first_day - FIRST_DAY + days + 1]
-
-    def closes(self, first_day: int, days: int) -> Floats:
-        """Return the levels at the end of every minute, one row a day."""
-        levels = self.midnights(first_day, days)
-        if not self._volatility:
-            return np.repeat(levels[:-1, None], MINUTES, axis=1)
-        noise = np.empty((days, MINUTES))
-        for row in range(days):
-            noise[row] = _generator(self._seed, self._name, first_day + row).standard_normal(MINUTES)
-        noise *= _WEIGHT * self._volatility
-        np.cumsum(noise, axis=1, out=noise)
-        # The bridge: take out where the noise ended, put in where the day must end.
-        noise += _ELAPSED * (levels[1:] - levels[:-1] - noise[:, -1])[:, None]
-        noise += levels[:-1, None]
-        noise[:, -1] = levels[1:]
-        return noise
-
-
-def _reflect(walk: Floats, reach: float) -> Floats:
-    """Fold a walk into [-reach, reach]: at the edge it turns back."""
-    folded: Floats = np.abs((walk - reach) % (4 * reach) - 2 * reach) - reach
-    return folded
+class _Day(NamedTuple):
+    bars: RatesArray
+    times: NDArray[np.int64]  # of the bars, side by side: a search in the rows would copy them first
 
 
 class SyntheticSource:
@@ -102,11 +54,10 @@ class SyntheticSource:
         base: The leg that is bought.
         quote: The leg that it is priced in.
         start: Server time at which history begins.
+        calendar: When there are prices.
+        active: How busy the hours are.
         modelling: How minutes become ticks; see `expand`.
     """
-
-    contiguous = True
-    end_msc: int | None = None
 
     def __init__(
         self,
@@ -115,19 +66,29 @@ class SyntheticSource:
         base: LegPath,
         quote: LegPath,
         start: int,
+        calendar: Calendar,
+        active: Activity,
         modelling: str = "every_tick",
     ) -> None:
-        self.start = start // DAY * DAY
+        self.start = max(start, instrument.start_time) // DAY * DAY
+        self.end_msc: int | None = instrument.expiration_time * 1000 or None
+        self.contiguous = calendar.always
         self.digits = instrument.digits
         self._seed = seed
-        self._name = instrument.name
-        self._spread = instrument.spread
-        self._rate = instrument.tick_rate
-        self._has_last = instrument.has_last
-        self._modelling = modelling
+        self._instrument = instrument
+        self._name = f"bars {instrument.name}"
+        self._scale = 10.0**instrument.digits
+        self._points = round(instrument.tick_size * self._scale)  # in a tick of the price
         self._base = base
         self._quote = quote
-        self._days: OrderedDict[int, RatesArray] = OrderedDict()
+        self._calendar = calendar
+        self._active = active
+        self._modelling = modelling
+        volumes: Moves = instrument.tick_rate * active.profile
+        spreads: Moves = instrument.spread / self._points * (0.7 + 0.3 / active.profile)
+        self._volumes = _bounds(volumes, 0.5, 1.5)
+        self._spreads = _bounds(spreads, 0.8, 1.2)
+        self._days: OrderedDict[int, _Day] = OrderedDict()
 
     def bars(self, start: int, stop: int) -> RatesArray:
         """See `PriceSource.bars`."""
@@ -135,66 +96,210 @@ class SyntheticSource:
         if start >= stop:
             return np.zeros(0, RATES_DTYPE)
         first, last = start // DAY, (stop - 1) // DAY
-        bars = self._day(first) if first == last else self._generate(first, last - first + 1)
-        origin = first * DAY
-        return bars[-((origin - start) // MINUTE) : -((origin - stop) // MINUTE)]
+        if first == last:
+            bars, times = self._day(first)
+        else:
+            bars = self._generate(first, last - first + 1)
+            if self.contiguous:  # nothing to search: there is a bar for every minute
+                origin = first * DAY
+                return bars[-((origin - start) // MINUTE) : -((origin - stop) // MINUTE)]
+            times = np.ascontiguousarray(bars["time"])
+        begin, end = np.searchsorted(times, (start, stop))
+        return bars[begin:end]
+
+    def grouped(self, period: int, start: int, stop: int) -> RatesArray:
+        """Return what M1 bars that open from `start` up to but not at `stop` make, by a longer period.
+
+        Args:
+            period: Seconds, a part of a day or a day.
+            start: A midnight.
+            stop: A midnight.
+        """
+        first = max(start, self.start) // DAY
+        days = range(first, stop // DAY, BLOCK_DAYS)
+        parts = [self._group(day, min(BLOCK_DAYS, stop // DAY - day), period) for day in days]
+        return np.concatenate([np.zeros(0, RATES_DTYPE), *parts])
 
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
         first = start_msc // MINUTE_MSC * MINUTE
-        bars = self.bars(first, -(-stop_msc // 1000))
-        ticks = expand(bars, self.digits, has_last=self._has_last, modelling=self._modelling)
+        ticks = self._expand(self.bars(first, -(-stop_msc // 1000)))
         begin, end = np.searchsorted(ticks["time_msc"], (start_msc, stop_msc))
         return ticks[begin:end]
 
     def last_tick(self, msc: int) -> TicksArray:
         """See `PriceSource.last_tick`; every minute opens with a tick, so the minute is enough."""
-        return self.ticks(msc // MINUTE_MSC * MINUTE_MSC, msc + 1)[-1:]
+        minute = self._calendar.last_open(msc // 1000)
+        if minute is None:
+            return self.ticks(msc, msc)
+        return self.ticks(minute * 1000, min((minute + MINUTE) * 1000, msc + 1))[-1:]
 
     def next_msc(self, msc: int) -> int | None:
         """See `PriceSource.next_msc`."""
         end = (msc // MINUTE_MSC + 1) * MINUTE_MSC
         rest = self.ticks(msc + 1, end)
-        return int(rest["time_msc"][0]) if len(rest) else end
+        if len(rest):
+            return int(rest["time_msc"][0])
+        opening = self._calendar.next_open(max(end // 1000, self.start))
+        return None if opening is None else opening * 1000
 
-    def _day(self, day: int) -> RatesArray:
+    def _expand(self, bars: RatesArray) -> TicksArray:
+        """Return the ticks of bars, whose prices keep to the tick size as theirs do."""
+        has_last, modelling = self._instrument.has_last, self._modelling
+        if self._points == 1:
+            return expand(bars, self.digits, has_last=has_last, modelling=modelling)
+        counted = np.array(bars)
+        for name in ("open", "high", "low", "close"):
+            counted[name] = np.rint(bars[name] * self._scale / self._points)
+        counted["spread"] //= self._points
+        ticks = expand(counted, 0, has_last=has_last, modelling=modelling)
+        for name in ("bid", "ask", "last"):
+            ticks[name] = ticks[name] * self._points / self._scale
+        return ticks
+
+    def _day(self, day: int) -> _Day:
         """Return a day's bars; the last few days asked for are kept."""
-        bars = self._days.get(day)
-        if bars is None:
-            bars = self._days[day] = self._generate(day, 1)
-            if len(self._days) > 4:
+        kept = self._days.get(day)
+        if kept is None:
+            bars = self._generate(day, 1)
+            kept = self._days[day] = _Day(bars, np.ascontiguousarray(bars["time"]))
+            if len(self._days) > KEPT_DAYS:
                 self._days.popitem(last=False)
-        return bars
+        return kept
 
     def _generate(self, first_day: int, days: int) -> RatesArray:
+        """Return the M1 bars of some days."""
         bars = np.empty(days * MINUTES, RATES_DTYPE)
-        for done in range(0, days, DAYS_AT_A_TIME):
-            chunk = min(DAYS_AT_A_TIME, days - done)
-            self._fill(bars[done * MINUTES : (done + chunk) * MINUTES], first_day + done, chunk)
+        bars["time"] = np.arange(first_day * DAY, (first_day + days) * DAY, MINUTE)
+        done = 0
+        while done < days:
+            day = first_day + done
+            chunk = min(BLOCK_DAYS - day % BLOCK_DAYS, days - done)
+            minutes = self._minutes(day, chunk)
+            self._write(bars[done * MINUTES : (done + chunk) * MINUTES], minutes)
+            done += chunk
+        if not self._calendar.always:
+            bars = bars[self._calendar.open_minutes(first_day, days).reshape(-1)]
         bars.flags.writeable = False
         return bars
 
-    def _fill(self, bars: RatesArray, first_day: int, days: int) -> None:
-        scale = 10.0**self.digits
-        noise = np.empty((days, 4, MINUTES), np.float32)
-        for row in range(days):
-            generator = _generator(self._seed, "bars " + self._name, first_day + row)
-            generator.random(dtype=np.float32, out=noise[row])
-        logs = self._base.closes(first_day, days) - self._quote.closes(first_day, days)
-        start = self._base.midnights(first_day, days) - self._quote.midnights(first_day, days)
-        closes = np.rint(np.exp(logs) * scale)  # in points from here on
+    def _write(self, bars: RatesArray, minutes: _Minutes) -> None:
+        prices = {"open": minutes.opens, "high": minutes.highs, "low": minutes.lows, "close": minutes.closes}
+        for name, ticks in prices.items():
+            points = ticks.reshape(-1).astype(np.float64)
+            bars[name] = points * self._points / self._scale
+        bars["tick_volume"] = minutes.volumes.reshape(-1)
+        bars["spread"] = minutes.spreads.reshape(-1) * self._points
+        bars["real_volume"] = minutes.real_volumes.reshape(-1)
+
+    def _group(self, first_day: int, days: int, period: int) -> RatesArray:
+        """Return the bars of a period that divides a day."""
+        minutes = self._minutes(first_day, days)
+        shape = (days * (DAY // period), period // MINUTE)
+        whole = _Minutes(*(column.reshape(shape) for column in minutes))
+        times = np.arange(first_day * DAY, (first_day + days) * DAY, period)
+        if self._calendar.always:
+            return self._reduced(times, whole)
+        mask = self._calendar.open_minutes(first_day, days).reshape(shape)
+        traded: Mask = np.any(mask, axis=1)
+        return self._reduced(times[traded], _traded(whole, mask, traded))
+
+    def _reduced(self, times: NDArray[np.int64], groups: _Minutes) -> RatesArray:
+        bars = np.empty(len(times), RATES_DTYPE)
+        bars["time"] = times
+        reduced = _Minutes(
+            groups.opens[:, 0],
+            groups.highs.max(axis=1),
+            groups.lows.min(axis=1),
+            groups.closes[:, -1],
+            groups.volumes.sum(axis=1, dtype=np.float64),
+            groups.spreads.min(axis=1),
+            groups.real_volumes.sum(axis=1, dtype=np.float64),
+        )
+        self._write(bars, reduced)
+        return bars
+
+    def _minutes(self, first_day: int, days: int) -> _Minutes:
+        """Return all minutes of some days, also those in which the market is closed."""
+        base, quote = self._base, self._quote
+        four = noise(self._seed, self._name, first_day, days)
+        unit = self._scale / self._points
+        levels = np.exp(base.midnights(first_day, days) - quote.midnights(first_day, days)) * unit
+        starts = levels[:-1, None].astype(np.float32)
+        closes = base.moves(first_day, days)
+        if quote.moving:
+            closes -= quote.moves(first_day, days)
+        np.exp(closes, out=closes)
+        closes *= starts
+        np.rint(closes, out=closes)
+        closes[:, -1] = np.rint(levels[1:])
         opens = np.empty_like(closes)
         opens[:, 1:] = closes[:, :-1]
-        opens[:, 0] = np.rint(np.exp(start[:-1]) * scale)
-        reach = np.mean(np.abs(closes - opens), axis=1, keepdims=True) * 1.6 * PROFILE
-        wicks = noise[:, :2] * noise[:, :2] * noise[:, :2]  # mostly short, at times long
-        highs = np.maximum(opens, closes) + np.rint(reach * wicks[:, 0])
-        lows = np.minimum(opens, closes) - np.rint(reach * wicks[:, 1])
-        for name, points in (("open", opens), ("high", highs), ("low", lows), ("close", closes)):
-            bars[name] = (points / scale).reshape(-1)
-        volumes = np.maximum(self._rate * PROFILE * (0.5 + noise[:, 2]), 6.0)
-        bars["tick_volume"] = volumes.astype(np.uint64).reshape(-1)
-        spreads = self._spread * (0.7 + 0.3 / PROFILE) * (0.8 + 0.4 * noise[:, 3])
-        bars["spread"] = np.maximum(np.rint(spreads), 1).astype(np.int32).reshape(-1)
-        bars["time"] = np.arange(first_day * DAY, (first_day + days) * DAY, MINUTE)
-        bars["real_volume"] = 0
+        opens[:, 0] = np.rint(levels[:-1])
+        moves = np.hypot(base.volatilities(first_day, days), quote.volatilities(first_day, days))
+        reach = starts * moves[:, None].astype(np.float32) * np.float32(WICK)
+        highs, lows = (self._wicks(four[:, place], reach) for place in (0, 1))
+        highs += np.maximum(opens, closes)
+        np.subtract(np.minimum(opens, closes), lows, out=lows)
+        volumes = _between(four[:, 2], self._volumes)
+        np.maximum(volumes, LEAST_TICKS, out=volumes)
+        np.floor(volumes, out=volumes)
+        spreads = _between(four[:, 3], self._spreads)
+        np.maximum(spreads, 1.0, out=spreads)
+        np.rint(spreads, out=spreads)
+        traded = volumes * self._lots(four) if self._instrument.has_last else _none(days)
+        return _Minutes(opens, highs, lows, closes, volumes, spreads, traded)
+
+    def _wicks(self, random: Noise, reach: Moves) -> Moves:
+        """Return how far the minutes reach: mostly a little, at times far."""
+        wicks = random.astype(np.float32)
+        wicks *= np.float32(1 / BYTE)
+        wicks *= wicks
+        wicks *= wicks
+        wicks *= self._active.weight
+        wicks *= reach
+        return np.rint(wicks, out=wicks)
+
+    def _lots(self, four: Noise) -> Noise:
+        """Return how many lots a deal of each minute has on average."""
+        most = np.uint8(min(max(round(self._instrument.book_volume / 10), 1), 255))
+        lots: Noise = 1 + (four[:, 0] ^ four[:, 3]) % most
+        return lots
+
+
+def _bounds(usual: Moves, least: float, most: float) -> tuple[Moves, Moves]:
+    """Return a row of least values, and how much more they may be for each step of a random byte."""
+    low: Moves = (least * usual).astype(np.float32)
+    room: Moves = ((most - least) / BYTE * usual).astype(np.float32)
+    return low, room
+
+
+def _between(random: Noise, bounds: tuple[Moves, Moves]) -> Moves:
+    """Return random numbers evenly between bounds."""
+    least, room = bounds
+    values = random.astype(np.float32)
+    values *= room
+    values += least
+    return values
+
+
+@lru_cache(maxsize=BLOCK_DAYS)
+def _none(days: int) -> Moves:
+    return np.zeros((days, MINUTES), np.float32)
+
+
+def _traded(groups: _Minutes, mask: Mask, traded: Mask) -> _Minutes:
+    """Return the groups with an open minute, as if they had no closed ones."""
+    groups = _Minutes(*(column[traded] for column in groups))
+    mask = mask[traded]
+    rows = np.arange(len(mask))
+    first, last = np.argmax(mask, axis=1), mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
+    return _Minutes(
+        groups.opens[rows, first][:, None],
+        np.where(mask, groups.highs, -np.inf),
+        np.where(mask, groups.lows, np.inf),
+        groups.closes[rows, last][:, None],
+        np.where(mask, groups.volumes, 0.0),
+        np.where(mask, groups.spreads, np.inf),
+        np.where(mask, groups.real_volumes, 0.0),
+    )
