@@ -47,6 +47,15 @@ def test_a_weekend_of_forex() -> None:
     assert len(desk.get("copy_ticks_range", "BTCUSD", *weekend, ALL)) > 100_000
 
 
+def test_too_many_bars_are_counted_by_the_hours() -> None:
+    # 2023-11-13 00:00 to 2023-11-20 00:00: four days of 1440 minutes, one of 1437, and Monday's first
+    desk = real("2023-11-21 12:00", maxbars=4 * 1440 + 1437 + 1)
+    week = at("2023-11-13"), at("2023-11-20")
+    assert desk.ask("copy_rates_range", "EURUSD", M1, *week) == (None, (-2, "Terminal: Invalid params"))
+    assert len(desk.get("copy_rates_range", "EURUSD", M1, week[0] + 1, week[1])) == 4 * 1440 + 1437
+    assert len(desk.get("copy_rates_range", "EURUSD", M1, week[0], week[1] - 1)) == 4 * 1440 + 1437
+
+
 def test_the_price_moves_on_over_the_weekend() -> None:
     desk = real("2024-11-14 12:00")
     bars = desk.get("copy_rates_range", "GBPUSD", M1, at("2023-11-15"), at("2024-11-13"))

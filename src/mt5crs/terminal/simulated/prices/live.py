@@ -42,10 +42,10 @@ class ServerClock:
         if self._held is not None:
             return self._held
         utc = self._start + (self.read() - self._origin) * self.speed
-        stretch = self._stretch
-        if not stretch.begin <= utc < stretch.end:
-            stretch = self._stretch = self._zone.stretch(utc)
-        return stretch.server + (utc - stretch.begin) * stretch.rate
+        begin, end, server, rate = self._stretch
+        if not begin <= utc < end:
+            begin, _end, server, rate = self._stretch = self._zone.stretch(utc)
+        return server + (utc - begin) * rate
 
     def now_msc(self) -> int:
         """Return the server time in whole milliseconds."""

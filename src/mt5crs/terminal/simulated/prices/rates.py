@@ -145,6 +145,8 @@ class Rates:
         room = max(last - first, -1) // PERIODS[timeframe] + 1
         if room < limit or self._source.contiguous:
             return room >= limit
+        if timeframe == TIMEFRAME_M1 and isinstance(self._source, GroupedSource):
+            return self._source.count(first, last + 1) >= limit
         return len(self.between(timeframe, start, stop, now_msc)) >= limit
 
     def last(self, timeframe: int, stop: int, count: int, now_msc: int) -> RatesArray:

@@ -56,7 +56,7 @@ class Reaching(Protocol):
 
 @runtime_checkable
 class GroupedSource(Protocol):
-    """A source that makes bars of longer timeframes without M1 bars in between."""
+    """A source that need not make M1 bars to know what they amount to."""
 
     def grouped(self, period: int, start: int, stop: int) -> RatesArray:
         """Return the bars that M1 bars would make; equal to them in every field.
@@ -66,6 +66,10 @@ class GroupedSource(Protocol):
             start: A midnight: M1 bars count from here up to but not at `stop`.
             stop: A midnight.
         """
+        ...
+
+    def count(self, start: int, stop: int) -> int:
+        """Return how many M1 bars open from `start` up to but not at `stop`, without making them."""
         ...
 
 

@@ -10,6 +10,7 @@ bars would give, and eleven years of them take as long as a second year of M1.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -108,17 +109,20 @@ class SyntheticSource:
         return bars[begin:end]
 
     def grouped(self, period: int, start: int, stop: int) -> RatesArray:
-        """Return what M1 bars that open from `start` up to but not at `stop` make, by a longer period.
-
-        Args:
-            period: Seconds, a part of a day or a day.
-            start: A midnight.
-            stop: A midnight.
-        """
+        """See `GroupedSource.grouped`."""
         first = max(start, self.start) // DAY
-        days = range(first, stop // DAY, BLOCK_DAYS)
-        parts = [self._group(day, min(BLOCK_DAYS, stop // DAY - day), period) for day in days]
+        parts = [self._group(day, days, period) for day, days in _chunks(first, stop // DAY)]
         return np.concatenate([np.zeros(0, RATES_DTYPE), *parts])
+
+    def count(self, start: int, stop: int) -> int:
+        """See `GroupedSource.count`."""
+        start = max(start, self.start)
+        if start >= stop:
+            return 0
+        first, last = start // DAY, (stop - 1) // DAY
+        minutes = self._calendar.open_minutes(first, last - first + 1).reshape(-1)
+        origin = first * DAY
+        return int(np.count_nonzero(minutes[-((origin - start) // MINUTE) : -((origin - stop) // MINUTE)]))
 
     def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
         """See `PriceSource.ticks`."""
@@ -171,13 +175,9 @@ class SyntheticSource:
         """Return the M1 bars of some days."""
         bars = np.empty(days * MINUTES, RATES_DTYPE)
         bars["time"] = np.arange(first_day * DAY, (first_day + days) * DAY, MINUTE)
-        done = 0
-        while done < days:
-            day = first_day + done
-            chunk = min(BLOCK_DAYS - day % BLOCK_DAYS, days - done)
-            minutes = self._minutes(day, chunk)
-            self._write(bars[done * MINUTES : (done + chunk) * MINUTES], minutes)
-            done += chunk
+        for day, chunk in _chunks(first_day, first_day + days):
+            done = (day - first_day) * MINUTES
+            self._write(bars[done : done + chunk * MINUTES], self._minutes(day, chunk))
         if not self._calendar.always:
             bars = bars[self._calendar.open_minutes(first_day, days).reshape(-1)]
         bars.flags.writeable = False
@@ -286,6 +286,14 @@ def _between(random: Noise, bounds: tuple[Moves, Moves]) -> Moves:
 @lru_cache(maxsize=BLOCK_DAYS)
 def _none(days: int) -> Moves:
     return np.zeros((days, MINUTES), np.float32)
+
+
+def _chunks(first_day: int, stop_day: int) -> Iterator[tuple[int, int]]:
+    """Divide days into those whose random numbers are made together: first day and how many."""
+    while first_day < stop_day:
+        days = min(BLOCK_DAYS - first_day % BLOCK_DAYS, stop_day - first_day)
+        yield first_day, days
+        first_day += days
 
 
 def _traded(groups: _Minutes, mask: Mask, traded: Mask) -> _Minutes:
