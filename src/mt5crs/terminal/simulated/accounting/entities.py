@@ -69,11 +69,6 @@ class Position:
     swap: float = 0.0
     margin_rate: float = 0.0
 
-    @classmethod
-    def proposed(cls, symbol: str, side: int, volume: float, price: float) -> "Position":
-        """Return a position that is not open, to calculate what it would cost."""
-        return cls(0, 0, symbol, side, volume, price, 0, 0, 0, 0, 0.0, 0.0, "")
-
     @property
     def is_buy(self) -> bool:
         """Whether it is long."""
