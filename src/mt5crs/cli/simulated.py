@@ -41,8 +41,8 @@ def simulated_config(given: dict[str, Any]) -> SimulatedConfig:
     given = {NAMES.get(name, name): value for name, value in given.items()}
     if "login" in given and "MT5_PASSWORD" in os.environ:
         settings["password"] = os.environ["MT5_PASSWORD"]
-    flags = {
-        name: _convert(f"--{name}", name, value) if name in KINDS else value for name, value in given.items()
+    flags: dict[str, Any] = {
+        name: _convert(f"--{name.replace('_', '-')} {value}", name, value) for name, value in given.items()
     }
     return SimulatedConfig(**{**settings, **flags}, replay=replay, faults=faults)
 
@@ -60,7 +60,7 @@ def _pair(text: str) -> tuple[str, Any]:
     return name, _convert(f"--set {text}", name, value)
 
 
-def _convert(said: str, name: str, value: object) -> object:
+def _convert(said: str, name: str, value: object) -> Any:
     """Return a value as its setting wants it; which words are choices the settings themselves say."""
     if name not in KINDS or get_origin(KINDS[name]) is Literal:
         return value

@@ -154,7 +154,8 @@ class Faults:
 
 def _symbol(wire: Bound) -> str:
     """Return the symbol that a call is about, where it has one: its first argument, or its request's."""
-    first = wire[0] if wire else None
+    first: Any = wire[0] if wire else None
     if isinstance(first, Mapping):
-        first = first.get("symbol")
+        request: Mapping[str, object] = first
+        first = request.get("symbol")
     return first if isinstance(first, str) else ""

@@ -114,17 +114,17 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
         SettingError: It cannot be read, or something in it is not a fault.
     """
     try:
-        tables = msgspec.toml.decode(path.read_bytes())
+        tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, list[dict[str, Any]]])
     except OSError as error:
         raise SettingError(f"faults: {path} cannot be read ({error.strerror})") from error
     except msgspec.DecodeError as error:
-        raise SettingError(f"faults: {path}: {error}", hint="a TOML file with [[fault]] tables") from error
-    entries = tables.get("fault")
-    if set(tables) != {"fault"} or not isinstance(entries, list):
-        raise SettingError(f"faults: {path} has no [[fault]] tables alone", hint=EXPECTED)
-    return tuple(
-        _convert(entry, f"faults: {path}, fault {number}") for number, entry in enumerate(entries, 1)
-    )
+        raise SettingError(
+            f"faults: {path}: {error}", hint="a TOML file with [[fault]] tables alone"
+        ) from error
+    if set(tables) != {"fault"}:
+        raise SettingError(f"faults: {path} has other than [[fault]] tables", hint=EXPECTED)
+    found = enumerate(tables["fault"], 1)
+    return tuple(_convert(fields, f"faults: {path}, fault {number}") for number, fields in found)
 
 
 def _convert(fields: dict[str, Any], where: str) -> Fault:
