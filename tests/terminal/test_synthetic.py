@@ -58,6 +58,19 @@ def test_history_of_a_day_does_not_depend_on_how_it_was_asked_for() -> None:
         assert np.array_equal(among["open"][1:], among["close"][:-1])
 
 
+@pytest.mark.parametrize("now", [315_532_800, 631_152_000, 4_102_444_800, 7_999_948_800])
+def test_there_are_prices_at_any_time(now: int) -> None:
+    """In 1980, 1990, 2100 and 2223; years of history before them too."""
+    desk = Desk(SimulatedConfig(), float(now))
+    assert desk.get("symbol_info_tick", "EURJPY").time == now
+    for symbol in ("EURUSD", "EURJPY"):
+        days = desk.get("copy_rates_from_pos", symbol, D1, 1, 1000)
+        minutes = desk.get("copy_rates_from_pos", symbol, M1, 1, 1440)
+        assert days["time"].tolist() == [now - DAY * back for back in range(1000, 0, -1)]
+        assert np.array_equal(days[-1:], aggregate(minutes, D1))
+        assert np.all(days["open"][1:] == days["close"][:-1])
+
+
 def test_random_bytes_are_even_and_differ_by_day_and_name() -> None:
     one, other = (noise(1, name, 19_000, 40) for name in ("EUR", "USD"))
     assert one.shape == (40, 4, 1440)
