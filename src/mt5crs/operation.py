@@ -22,7 +22,7 @@ from typing import (
 from msgspec import Struct
 
 from mt5crs.arguments import Bound, Positional
-from mt5crs.last_error import LastError
+from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
 _NO_KEYWORDS: dict[str, Any] = {}
@@ -52,6 +52,11 @@ class Result(NamedTuple):
 
     value: Any
     error: LastError
+
+
+def done(value: object) -> Result:
+    """Return a value as the result of a call that succeeded."""
+    return Result(value, SUCCESS)
 
 
 class Answer(Struct, Generic[R], frozen=True):

@@ -63,7 +63,8 @@ class Books:
         self.prices = Prices(**quotes)
         known = {symbol.name: symbol for symbol in symbols}
         money = Money(known, self.prices.quote, currency, leverage)
-        self.account = Account(known, self.prices.quote, money, deposit, 0, mode)
+        self.account = Account(known, self.prices.quote, money, mode)
+        self.account.deposit(deposit, 0)
 
     def open(self, symbol: str, side: int, volume: float, price: float, msc: int = 1) -> Position:
         """Open a position."""

@@ -1,10 +1,10 @@
 """The account: its balance, what is open, its history and its totals."""
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
 from typing import NamedTuple
 
 from mt5crs import constants as c
+from mt5crs.errors import SettingError
 from mt5crs.model import Tick, TradeDeal
 from mt5crs.terminal.simulated.accounting.commission import commission
 from mt5crs.terminal.simulated.accounting.entities import Order, Position, market_price
@@ -75,8 +75,6 @@ class Account:
         symbols: All instruments.
         quote: Returns the last tick of a symbol.
         calculator: Calculates in the account currency.
-        deposit: The first balance.
-        now_msc: Server time at which it opens.
         margin_mode: How positions are kept: `hedging`, `netting` or `exchange`.
 
     What changes a position's volume, open price or side is a deal (`book`); who changes its swap or its open
@@ -87,6 +85,7 @@ class Account:
         positions: Open positions by ticket, oldest first.
         orders: Pending orders by ticket, oldest first.
         history: Orders done and deals made.
+        next_tickets: The next order's ticket and the next deal's.
     """
 
     def __init__(
@@ -94,8 +93,6 @@ class Account:
         symbols: Mapping[str, Instrument],
         quote: Callable[[str], Tick],
         calculator: Money,
-        deposit: float,
-        now_msc: int,
         margin_mode: str = HEDGING,
     ) -> None:
         self.symbols = symbols
@@ -108,17 +105,44 @@ class Account:
         self.history = History()
         self.margin_mode = margin_mode
         self._valuation = Valuation(self.positions, self.orders, symbols, quote, calculator, margin_mode)
-        self._order_tickets = count(FIRST_ORDER)
-        self._deal_tickets = count(FIRST_DEAL)
-        self.deposit(deposit, now_msc)
+        self.next_tickets = FIRST_ORDER, FIRST_DEAL
+
+    def restore(
+        self,
+        balance: float,
+        credit: float,
+        positions: Mapping[int, Position],
+        orders: Mapping[int, Order],
+        next_tickets: tuple[int, int],
+    ) -> None:
+        """Go on where another account stopped; its history is added by who calls.
+
+        Raises:
+            SettingError: One of the symbols is not known.
+        """
+        held = {position.symbol for position in positions.values()}
+        unknown = held.union(order.symbol for order in orders.values()) - self.symbols.keys()
+        if unknown:
+            raise SettingError(
+                f"state: there are positions or orders of {', '.join(sorted(unknown))}, which is not known",
+                hint="give the instruments or the replay that it was used with",
+            )
+        self.balance, self.credit, self.next_tickets = balance, credit, next_tickets
+        self.positions.update(positions)
+        self.orders.update(orders)
+        self.refresh(self.positions.values())
 
     def next_order_ticket(self) -> int:
         """Return a ticket that no order had; a position takes that of its opening order."""
-        return next(self._order_tickets)
+        order, deal = self.next_tickets
+        self.next_tickets = order + 1, deal
+        return order
 
     def next_deal_ticket(self) -> int:
         """Return a ticket that no deal had."""
-        return next(self._deal_tickets)
+        order, deal = self.next_tickets
+        self.next_tickets = order, deal + 1
+        return deal
 
     def round(self, amount: float) -> float:
         """Return an amount rounded to the account currency's digits."""

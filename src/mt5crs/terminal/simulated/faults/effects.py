@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from mt5crs import constants as c
 from mt5crs.arguments import Bound
@@ -156,6 +156,5 @@ def _symbol(wire: Bound) -> str:
     """Return the symbol that a call is about, where it has one: its first argument, or its request's."""
     first: Any = wire[0] if wire else None
     if isinstance(first, Mapping):
-        request: Mapping[str, object] = first
-        first = request.get("symbol")
+        first = cast("Mapping[str, object]", first).get("symbol")
     return first if isinstance(first, str) else ""

@@ -46,6 +46,7 @@ class Market:
         config: Seed, replay, start and speed.
         clock: Returns seconds.
         playback: What a tester plays; None where time passes by itself.
+        not_before_msc: The earliest server time to start at: where another terminal has stopped.
 
     Attributes:
         symbols: The instruments by name.
@@ -57,7 +58,11 @@ class Market:
     """
 
     def __init__(
-        self, config: SimulatedConfig, clock: Callable[[], float], playback: Playback | None = None
+        self,
+        config: SimulatedConfig,
+        clock: Callable[[], float],
+        playback: Playback | None = None,
+        not_before_msc: int = 0,
     ) -> None:
         replays = load_replays(config.replay, config.replay_symbol)
         catalogue = load_catalogue(config.instruments)
@@ -78,6 +83,8 @@ class Market:
             self._sources[replay.symbol] = replay.source(instrument, config.modelling)
         zone = ServerZone(config.server_offset, config.server_dst)
         self.clock = ServerClock(clock, start, speed or 1.0, zone)
+        if self.clock.now_msc() < not_before_msc:
+            self.clock = ServerClock(clock, not_before_msc / 1000, speed or 1.0, zone)
         self.selected = {name for name, symbol in self.symbols.items() if symbol.visible}
         self._seed = config.seed
         self.depth = Depth(config.seed)

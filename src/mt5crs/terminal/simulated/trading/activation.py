@@ -101,6 +101,10 @@ class Activation:
         execution: What meets orders with the depth of market.
         config: Where stop-out begins.
         now_msc: Server time up to which everything has been seen.
+
+    Attributes:
+        seen_msc: The same, at present.
+        changes: How often the passing of time has changed the account.
     """
 
     def __init__(
@@ -124,11 +128,12 @@ class Activation:
         self._watches: list[Watch] = []
         self._alarm = NEVER
         self._armed = False
-        self._seen = now_msc
+        self.seen_msc = now_msc
+        self.changes = 0
 
     def changed(self) -> None:
         """Be told that a request has changed the account, at the time that was last run to."""
-        self._moment = Moment(self._seen)
+        self._moment = Moment(self.seen_msc)
         self._levels = None
         self._armed = False
 
@@ -138,9 +143,9 @@ class Activation:
         Returns:
             The server time in ms up to which nothing can happen, as things are.
         """
-        if now_msc <= self._seen:
-            return self._seen + 1
-        self._seen = now_msc
+        if now_msc <= self.seen_msc:
+            return self.seen_msc + 1
+        self.seen_msc = now_msc
         self._market.past = self._past
         try:
             while True:
@@ -169,6 +174,7 @@ class Activation:
         before = self._moment
         self._go_to(Moment(msc, "") if msc > before.msc else before)
         self._schedule.run(max(msc, before.msc))
+        self.changes += 1
         self._levels = None
 
     def _tick(self, watch: Watch) -> None:
@@ -176,6 +182,7 @@ class Activation:
         symbol, msc = watch.symbol, int(watch.due)
         self._go_to(Moment(msc, symbol, watch.place + 1 - watch.window.ahead(msc)))
         if self._match(symbol, self._market.tick(symbol)):
+            self.changes += 1
             self._levels = None
 
     def _match(self, symbol: str, tick: Tick) -> bool:
@@ -201,6 +208,7 @@ class Activation:
         """Look at the margin level, then set a watch on every symbol that matters."""
         self._past.go_to(self._moment)
         acted, parts = self._stop_out.settle(self._moment.msc)
+        self.changes += acted
         if acted or self._levels is None:
             self._levels = self._gathered()
         self._watches = []

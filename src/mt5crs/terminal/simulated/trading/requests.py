@@ -61,6 +61,9 @@ class Trading:
         execution: What meets orders with the depth of market.
         rules: What the account's settings demand.
         switches: What is allowed at present.
+
+    Attributes:
+        request_id: The last one that was given.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Trading:
         self._execution = execution
         self._rules = rules
         self._switches = switches
-        self._request_id = 0
+        self.request_id = 0
         self._actions: dict[int, Callable[[Draft], Outcome]] = {
             c.TRADE_ACTION_DEAL: self._deal,
             c.TRADE_ACTION_PENDING: self._pending,
@@ -115,13 +118,13 @@ class Trading:
         if retcode in CLIENT_SIDE:
             numbers = (0, 0, 0.0, 0.0, 0.0, 0.0)
             return OrderSendResult((retcode, *numbers, COMMENTS[retcode], 0, 0, asked))
-        self._request_id += 1
+        self.request_id += 1
         action = asked.action
         quoted = retcode == c.TRADE_RETCODE_REQUOTE or (not retcode and action in QUOTED)
         quote = (draft.tick.bid, draft.tick.ask) if quoted else (0.0, 0.0)
         outcome = Outcome(retcode) if retcode else self._actions[action](draft)
         comment = COMMENTS[outcome.retcode]
-        return OrderSendResult((*outcome, *quote, comment, self._request_id, 0, asked))
+        return OrderSendResult((*outcome, *quote, comment, self.request_id, 0, asked))
 
     def refuse(self, fields: Mapping[str, object], retcode: int) -> OrderSendResult:
         """Answer a request as a trade server does that does not carry it out, whatever it asks for.
@@ -131,11 +134,11 @@ class Trading:
             retcode: The answer.
         """
         asked = _request(fields)
-        self._request_id += 1
+        self.request_id += 1
         tick = self._market.tick(asked.symbol) if asked.symbol in self._market.symbols else NO_TICK
         quote = (tick.bid, tick.ask) if retcode == c.TRADE_RETCODE_REQUOTE else (0.0, 0.0)
         comment = COMMENTS.get(retcode, "")
-        return OrderSendResult((*Outcome(retcode), *quote, comment, self._request_id, 0, asked))
+        return OrderSendResult((*Outcome(retcode), *quote, comment, self.request_id, 0, asked))
 
     def _draft(self, asked: TradeRequest) -> Draft:
         action = asked.action
