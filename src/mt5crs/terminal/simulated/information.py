@@ -5,6 +5,7 @@ from mt5crs.constants import (
     ACCOUNT_MARGIN_MODE_EXCHANGE,
     ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
     ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
+    ACCOUNT_STOPOUT_MODE_MONEY,
     ACCOUNT_STOPOUT_MODE_PERCENT,
     ACCOUNT_TRADE_MODE_DEMO,
 )
@@ -18,6 +19,7 @@ TERMINAL_VERSION = 500
 BUILD = 5231
 RELEASED = "19 Aug 2025"
 COMPANY = "MT5-CRS"
+SO_MODES = {"percent": ACCOUNT_STOPOUT_MODE_PERCENT, "money": ACCOUNT_STOPOUT_MODE_MONEY}
 MARGIN_MODES = {
     "netting": ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
     "exchange": ACCOUNT_MARGIN_MODE_EXCHANGE,
@@ -66,7 +68,7 @@ def account_info(config: SimulatedConfig, switches: Switches, totals: Totals) ->
         "trade_mode": ACCOUNT_TRADE_MODE_DEMO,
         "leverage": config.leverage,
         "limit_orders": config.limit_orders,
-        "margin_so_mode": ACCOUNT_STOPOUT_MODE_PERCENT,
+        "margin_so_mode": SO_MODES[config.margin_so_mode],
         "trade_allowed": switches.account_trade_allowed,
         "trade_expert": switches.account_trade_expert,
         "margin_mode": MARGIN_MODES[config.margin_mode],

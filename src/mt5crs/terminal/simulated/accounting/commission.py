@@ -1,9 +1,9 @@
 """What a broker charges for a deal."""
 
 from mt5crs.constants import DEAL_ENTRY_IN, DEAL_ENTRY_INOUT, DEAL_ENTRY_OUT, DEAL_ENTRY_OUT_BY
-from mt5crs.terminal.simulated.accounting.formulas import FOREX_MODES, price_worth
+from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import Money
-from mt5crs.terminal.simulated.instruments.catalogue import Commission, Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import FOREX_MODES, Commission, Instrument
 
 CHARGED = {
     "in": frozenset({DEAL_ENTRY_IN, DEAL_ENTRY_INOUT}),

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from mt5crs.constants import SYMBOL_CALC_MODE_CFD, SYMBOL_CALC_MODE_CFDLEVERAGE
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.accounting.formulas import FOREX_MODES
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import FOREX_MODES, Instrument
 
 BRIDGE = "USD"
 GOODS = (SYMBOL_CALC_MODE_CFD, SYMBOL_CALC_MODE_CFDLEVERAGE)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
-FOREX_MODES = (c.SYMBOL_CALC_MODE_FOREX, c.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
 LEVERAGED = (c.SYMBOL_CALC_MODE_FOREX, c.SYMBOL_CALC_MODE_CFDLEVERAGE)
 """The modes whose margin is divided by the account's leverage, a fixed one too."""
 EXCHANGE_PRICED = (

@@ -9,11 +9,10 @@ from mt5crs.model import Tick
 from mt5crs.terminal.simulated.accounting.conversion import Conversion
 from mt5crs.terminal.simulated.accounting.formulas import (
     EXCHANGE_PRICED,
-    FOREX_MODES,
     lot_margin,
     price_worth,
 )
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import FOREX_MODES, Instrument
 
 CURRENCY_DIGITS = 2
 OTHER_DIGITS = {

@@ -12,6 +12,7 @@ Level = Annotated[int, msgspec.Meta(ge=0)]
 CalcMode = Literal[0, 1, 2, 3, 4, 5, 32, 33, 34, 36, 37, 38, 39, 64]
 SwapMode = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8]
 
+FOREX_MODES = (c.SYMBOL_CALC_MODE_FOREX, c.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
 FUTURES_MODES = (
     c.SYMBOL_CALC_MODE_FUTURES,
     c.SYMBOL_CALC_MODE_EXCH_FUTURES,

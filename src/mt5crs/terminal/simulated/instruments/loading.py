@@ -32,6 +32,9 @@ kind or leg that ships is changed in the fields that are named, any other is new
 The fields are those of `Instrument`, whose defaults hold where neither symbol nor kind says anything. A
 moment (`start_time`, `expiration_time`) is epoch seconds or a TOML date with time; without an offset it is
 server time.
+
+A JSON file is what `mt5crs symbols --json` writes of any terminal: it takes the place of the symbols that
+ship (see `broker`).
 """
 
 import re
@@ -47,6 +50,7 @@ import msgspec
 
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
+from mt5crs.terminal.simulated.instruments.broker import broker_legs, broker_symbols, is_symbol
 from mt5crs.terminal.simulated.instruments.calendar import parse_holidays, parse_sessions
 from mt5crs.terminal.simulated.instruments.catalogue import (
     BOND_MODES,
@@ -57,6 +61,7 @@ from mt5crs.terminal.simulated.instruments.catalogue import (
 )
 
 FOREX = "forex"
+BROKER = "broker"
 STEP_TOLERANCE = 1e-6
 ORDER_TYPES = tuple(
     name[11:].lower() for name in vars(c) if name.startswith("ORDER_TYPE_") and name != "ORDER_TYPE_CLOSE_BY"
@@ -94,6 +99,8 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
     """
     if path is None:
         return _shipped_catalogue()
+    if path.suffix == ".json":
+        return _catalogue(_broker(path), str(path))
     return _catalogue(_shipped().extended(_read(path)), str(path))
 
 
@@ -105,6 +112,22 @@ def _shipped() -> _Tables:
 @lru_cache(maxsize=1)
 def _shipped_catalogue() -> Catalogue:
     return _catalogue(_shipped(), "catalogue.json")
+
+
+def _broker(path: Path) -> _Tables:
+    hint = "expected what `mt5crs symbols --json` writes"
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+    except OSError as error:
+        raise SettingError(f"instruments: {path} cannot be read ({error.strerror})", hint=hint) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"instruments: {path}: {error}", hint=hint) from error
+    if not told or not all(map(is_symbol, told)):
+        raise SettingError(f"instruments: {path} does not list symbols with all their fields", hint=hint)
+    shipped = _shipped()
+    worth = {name: leg["price"] for name, leg in shipped.legs.items()}
+    legs = _merged(shipped.legs, broker_legs(told, worth))
+    return _Tables(legs, shipped.kinds | {BROKER: {}}, broker_symbols(told))
 
 
 def _read(path: Path) -> _Tables:
