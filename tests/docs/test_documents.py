@@ -232,9 +232,10 @@ def test_the_picture_is_one_of_a_run_that_went_well() -> None:
     assert "@font-face" not in picture
 
 
-def test_the_compatibility_page_is_what_the_tables_make() -> None:
+@pytest.mark.parametrize("page", ["compatibility", "retcodes"])
+def test_a_made_page_is_what_its_tables_make(page: str) -> None:
     done = subprocess.run(
-        [sys.executable, "docs/compatibility.py", "--check"],
+        [sys.executable, f"docs/{page}.py", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
