@@ -17,11 +17,16 @@ import typer.main
 from mt5crs import __version__
 from mt5crs.cli.app import app
 from mt5crs.settings import TABLE
+from mt5crs.terminal.simulated.faults.plan import KINDS
+from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from tests.conftest import ROOT
 from tests.processes import Gateway
 
-ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
-DOCUMENTS = (ENGLISH, CHINESE, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/protocol.md")
+ENGLISH, CHINESE, SIMULATED = "README.md", "README.zh-CN.md", "docs/simulated.md"
+DOCUMENTS = (
+    *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("docs/protocol.md", "docs/retcodes.md"),
+)
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
 
@@ -115,6 +120,33 @@ def test_the_code_of_the_readme_runs(number: int, gateway: Gateway, tmp_path: Pa
         assert done.stdout.startswith("10009 ")
 
 
+@pytest.mark.parametrize("number", range(len(blocks(SIMULATED, "python"))))
+def test_the_code_of_the_guide_runs(number: int, tmp_path: Path) -> None:
+    code = blocks(SIMULATED, "python")[number]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_the_instruments_of_the_guide_can_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "more.toml"
+    path.write_text(blocks(SIMULATED, "toml")[0], encoding="utf-8")
+    assert load_catalogue(path).symbols["EURNOK"].currency_profit == "NOK"
+
+
+def test_the_guide_lists_the_faults_that_there_are() -> None:
+    table = text(SIMULATED).partition("| kind | what happens |")[2].partition("\n\n")[0]
+    listed = re.findall(r"^\| (.*?) \|", table, re.M)
+    assert {name for cell in listed for name in re.findall(r"`(\w+)`", cell)} == set(KINDS)
+
+
 # ---- commands ----
 
 
@@ -136,7 +168,7 @@ def known(words: list[str]) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize("name", [ENGLISH, CHINESE, "ARCHITECTURE.md", "docs/protocol.md"])
+@pytest.mark.parametrize("name", [ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "docs/protocol.md"])
 def test_commands_and_their_options_exist(name: str) -> None:
     assert [wrong for words in commands(name) for wrong in known(words)] == []
 
