@@ -73,19 +73,38 @@ def test_rules_are_complete() -> None:
         assert set(rule.sure) <= set(SURE)
 
 
+def conforms(port: int, file: Path) -> dict[str, str]:
+    """Run the suite as a command; return the status of each rule."""
+    where = ("--host", "127.0.0.1", "--port", str(port))
+    done = process("conformance", *where, "--trade", "--json", str(file))
+    assert done.code == 0, done.out + done.err
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    assert {row["id"] for row in rows} - {"desk.tidy"} == set(BY_ID)
+    assert f"{len(rows)} rules: " in done.out
+    return {row["id"]: row["status"] for row in rows}
+
+
 @pytest.mark.parametrize("through", ["one gateway", "two gateways"])
 def test_the_simulated_terminal_conforms(
     through: str, gateway: Gateway, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     port = gateway.port if through == "one gateway" else request.getfixturevalue("chained")
-    file = tmp_path / "result.json"
-    where = ("--host", "127.0.0.1", "--port", str(port))
-    done = process("conformance", *where, "--trade", "--json", str(file))
-    assert done.code == 0, done.out + done.err
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    assert {row["status"] for row in rows} <= {"same", "informative"}
-    assert {row["id"] for row in rows} - {"desk.tidy"} == set(BY_ID)
-    assert done.out.startswith(f"{len(rows)} rules: ")
+    found = conforms(port, tmp_path / "result.json")
+    netting = {name for name in found if name.startswith("netting.")}
+    assert {found[name] for name in netting} == {"not applicable"}
+    assert {found[name] for name in found.keys() - netting} <= {"same", "informative"}
+
+
+@pytest.mark.parametrize("mode", ["netting", "exchange"])
+def test_accounts_that_net_conform(mode: str, tmp_path: Path) -> None:
+    with Gateway(tmp_path, ["--margin-mode", mode]) as gateway:
+        found = conforms(gateway.port, tmp_path / "result.json")
+    assert {status for name, status in found.items() if name.startswith("netting.")} == {"same"}
+    hedging = {"trading.close_part", "trading.close_over", "trading.hedge", "trading.close_by"}
+    assert {name for name, status in found.items() if status == "not applicable"} == {
+        *hedging,
+        "trading.reject_position",
+    }
 
 
 def test_without_leave_nothing_is_traded(mt5: Any) -> None:

@@ -166,6 +166,10 @@ class Desk:
         """Return an open position, None where it is not open."""
         return next(iter(self._mt5.positions_get(ticket=ticket) or ()), None)
 
+    def only(self) -> Any:
+        """Return the symbol's position, None where it has none."""
+        return next(iter(self._mt5.positions_get(symbol=self.name) or ()), None)
+
     def order(self, ticket: int) -> Any:
         """Return a pending order, None where it is none."""
         return next(iter(self._mt5.orders_get(ticket=ticket) or ()), None)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from mt5crs.conformance import calls, money, prices, symbols, trading
+from mt5crs.conformance import calls, money, netting, prices, symbols, trading
 from mt5crs.conformance.desk import Desk
 from mt5crs.conformance.rule import NotApplicable, Rule
 
-RULES: tuple[Rule, ...] = (*calls.RULES, *symbols.RULES, *prices.RULES, *money.RULES, *trading.RULES)
+PARTS = (calls, symbols, prices, money, trading, netting)
+RULES: tuple[Rule, ...] = tuple(rule for part in PARTS for rule in part.RULES)
 """Every rule, those that trade last."""
 
 
