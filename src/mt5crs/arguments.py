@@ -29,6 +29,7 @@ INVALID_FIRST_UNNAMED = "Invalid 1st unnamed argument"
 SYMBOL_LENGTH = 29
 UINT64 = 1 << 64
 INT64 = 1 << 63
+PLAIN = frozenset({float, int, str})
 
 Converter = Callable[[Any], Any]
 Bound = Sequence[Any]
@@ -185,10 +186,15 @@ Check = Callable[[Any], bool]
 
 def _checked(kwargs: dict[str, Any], checks: dict[str, Check]) -> list[Any]:
     """Return the keywords in the order of `checks`, None where absent; unknown ones are ignored."""
+    _check(kwargs, checks)
+    return [kwargs.get(name) for name in checks]
+
+
+def _check(kwargs: dict[str, Any], checks: dict[str, Check]) -> None:
+    """Make sure that the keywords which are there are what they must be; the first bad one wins."""
     for name, check in checks.items():
         if name in kwargs and not check(kwargs[name]):
             raise ArgumentError(f'Invalid "{name}" argument')
-    return [kwargs.get(name) for name in checks]
 
 
 def _present(names: Sequence[str], wire: Bound) -> dict[str, Any]:
@@ -289,14 +295,9 @@ class Request:
         request: Any = args[0] if args else kwargs
         if not isinstance(request, dict):
             raise ArgumentError(INVALID_ARGUMENTS)
-        values = _checked(cast("dict[str, Any]", request), self.FIELDS)
-        return [
-            {
-                field: _plain(value)
-                for field, value in zip(self.FIELDS, values, strict=True)
-                if field in request
-            }
-        ]
+        fields = cast("dict[str, Any]", request)
+        _check(fields, self.FIELDS)
+        return [{field: _plain(fields[field]) for field in self.FIELDS if field in fields}]
 
     def unpack(self, wire: Bound) -> Call:
         """See `Signature.unpack`."""
@@ -305,6 +306,8 @@ class Request:
 
 def _plain(value: Any) -> Any:
     """Return the built-in value of a subclass (numpy.float64 is a float, a bool an int)."""
+    if type(value) in PLAIN:
+        return value
     for kind in (float, int):
         if isinstance(value, kind):
             return kind(value)
