@@ -30,9 +30,17 @@ class Offers(Depth):
         return found
 
     def take(
-        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+        self,
+        instrument: Instrument,
+        tick: Tick,
+        is_buy: bool,
+        volume: float,
+        limit: float | None = None,
+        least: float = 0.0,
     ) -> list[Level]:
         taken = self.peek(instrument, tick, is_buy, volume, limit)
+        if round(sum(level.volume for level in taken) - least, 8) < 0:
+            return []
         gone = dict(taken)
         left = [Level(price, round(lots - gone.get(price, 0.0), 8)) for price, lots in self._sides[is_buy]]
         self._sides[is_buy] = [level for level in left if level.volume]

@@ -78,9 +78,13 @@ class Depth:
         Returns:
             Fills of together at most `volume`; none where there is nothing at `limit` or better.
         """
-        fills: list[Level] = []
         missing = volume if self._share == 1.0 else _part(instrument, volume, self._share)
-        for level in self._left(instrument, tick, is_buy):
+        left = self._left(instrument, tick, is_buy)
+        if len(left) == 1 and left[0].volume >= missing > 0:  # as of every symbol without depth
+            price = left[0].price
+            return [] if _is_worse(price, limit, is_buy) else [Level(price, missing)]
+        fills: list[Level] = []
+        for level in left:
             if missing <= 0 or _is_worse(level.price, limit, is_buy):
                 break
             fills.append(Level(level.price, min(level.volume, missing)))
@@ -88,10 +92,27 @@ class Depth:
         return fills
 
     def take(
-        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
+        self,
+        instrument: Instrument,
+        tick: Tick,
+        is_buy: bool,
+        volume: float,
+        limit: float | None = None,
+        least: float = 0.0,
     ) -> list[Level]:
-        """Fill as `peek` says: until the next tick what was filled is gone."""
+        """Fill as `peek` says: until the next tick what was filled is gone.
+
+        Args:
+            instrument: The symbol.
+            tick: Its present.
+            is_buy: Whether asks are taken, not bids.
+            volume: The most to fill, in lots.
+            limit: The worst price.
+            least: Where there is less than this, nothing is filled.
+        """
         fills = self.peek(instrument, tick, is_buy, volume, limit)
+        if least and round(sum([fill.volume for fill in fills]) - least, EXACT) < 0:
+            return []
         if instrument.book_depth:
             taken = self._taken_at(instrument.name, tick)
             for price, filled in fills:
@@ -102,6 +123,8 @@ class Depth:
     def _left(self, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
         if not tick.time_msc:
             return []
+        if not instrument.book_depth:
+            return [Level(tick.ask if is_buy else tick.bid, math.inf)]
         taken = self._taken_at(instrument.name, tick)
         levels = _made_up(self._seed, instrument, tick, is_buy)
         if not taken:
@@ -125,10 +148,8 @@ def _is_worse(price: float, limit: float | None, is_buy: bool) -> bool:
 
 
 def _made_up(seed: int, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
-    """Return the whole depth of one side at a tick."""
+    """Return the whole depth of one side at a tick, of a symbol that has one."""
     best = tick.ask if is_buy else tick.bid
-    if not instrument.book_depth:
-        return [Level(best, math.inf)]
     name = f"{seed}:book:{instrument.name}:{tick.time_msc}:{best}:{is_buy}"
     noise = hashlib.shake_256(name.encode()).digest(2 * instrument.book_depth)
     steps = 0

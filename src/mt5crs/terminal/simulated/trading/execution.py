@@ -61,12 +61,9 @@ class Execution:
     def _levels(self, order: Order, tick: Tick) -> list[Level]:
         depth, symbol = self._market.depth, self._market.symbols[order.symbol]
         limit = order.price_open if order.type in LIMITS else None
-        wanted = (symbol, tick, order.type in BUYS, order.volume_current, limit)
-        if order.type_filling == c.ORDER_FILLING_FOK:
-            there = sum(level.volume for level in depth.peek(*wanted))
-            if round(there - order.volume_current, VOLUME_DIGITS) < 0:
-                return []
-        return depth.take(*wanted)
+        wanted = order.volume_current
+        least = wanted if order.type_filling == c.ORDER_FILLING_FOK else 0.0
+        return depth.take(symbol, tick, order.type in BUYS, wanted, limit, least)
 
 
 def traded(deals: list[TradeDeal]) -> tuple[float, float]:
