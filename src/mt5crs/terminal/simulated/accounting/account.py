@@ -256,8 +256,7 @@ class Account:
     def totals(self) -> Totals:
         """Return the account at present prices."""
         valuation, digits = self._valuation, self.money.digits
-        held, resting = valuation.margins()
-        profit, assets = valuation.profit(), valuation.assets()
+        held, resting, profit, assets = valuation.sums()
         margin = self.round(held + resting) if resting else held
         totals = Totals.of(self.balance, self.credit, profit, margin, assets, digits)
         if self.margin_mode != EXCHANGE:

@@ -84,6 +84,13 @@ class Conversion:
             rate = rate * price if forward else rate / price
         return rate
 
+    def rates(self, currency: str) -> tuple[float, float] | None:
+        """Return what one unit is worth when it is sold and when it is bought; None as `rate` says."""
+        if currency == self.currency:
+            return 1.0, 1.0
+        sold, bought = self.rate(currency, dear=False), self.rate(currency, dear=True)
+        return None if sold is None or bought is None else (sold, bought)
+
     def _search(self, currency: str) -> Route | None:
         waiting: deque[tuple[str, Route]] = deque([(currency, ())])
         seen = {currency}

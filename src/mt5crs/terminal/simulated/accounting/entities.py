@@ -96,12 +96,13 @@ class Position:
 
     def record(self, price_current: float, profit: float) -> TradePosition:
         """Return the structure of `positions_get`."""
-        return TradePosition((
+        record: TradePosition = TradePosition.of((
             self.ticket, self.time_msc // 1000, self.time_msc,
             self.time_update_msc // 1000, self.time_update_msc,
             self.type, self.magic, self.identifier, self.reason, self.volume, self.price_open,
             self.sl, self.tp, price_current, self.swap, profit, self.symbol, self.comment, "",
         ))  # fmt: skip
+        return record
 
 
 def position_of(positions: Iterable[Position], symbol: str) -> Position | None:
@@ -144,7 +145,7 @@ class Order:
 
     def record(self, price_current: float) -> TradeOrder:
         """Return the structure of `orders_get` and `history_orders_get`."""
-        return TradeOrder((
+        record: TradeOrder = TradeOrder.of((
             self.ticket, self.time_setup_msc // 1000, self.time_setup_msc,
             self.time_done_msc // 1000, self.time_done_msc, self.expiration,
             self.type, self.type_time, self.type_filling, self.state, self.magic,
@@ -152,3 +153,4 @@ class Order:
             self.volume_initial, self.volume_current, self.price_open, self.sl, self.tp,
             price_current, self.price_stoplimit, self.symbol, self.comment, "",
         ))  # fmt: skip
+        return record

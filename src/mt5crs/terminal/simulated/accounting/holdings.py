@@ -122,9 +122,10 @@ class Leg:
     def swap(self) -> float:
         """Return the swap that they have gathered."""
         if self._swap is None:
-            self._swap = (
-                sum(p.swap for p in self.held) if self._table is None else float(self._row(SWAP).sum())
-            )
+            if self._table is None:
+                self._swap = sum([position.swap for position in self.held])
+            else:
+                self._swap = float(self._row(SWAP).sum())
         return self._swap
 
     def profit(self, closed: float, gain: float, loss: float, scale: float) -> float:
@@ -151,7 +152,11 @@ class Leg:
 
     def gross(self, closed: float) -> float:
         """Return the sum of what they gain or lose, neither set off against the other, profit currency."""
-        moves = sum(abs(position.price_open - closed) * position.volume for position in self.held)
+        if self._table is not None:
+            return float(np.abs(self._row(PRICE) - closed) @ self._row(VOLUME)) * self._worth
+        moves = 0.0
+        for position in self.held:
+            moves += abs(position.price_open - closed) * position.volume
         return moves * self._worth
 
     def _profit_of_many(self, closed: float, gain: float, loss: float, scale: float) -> float:
@@ -166,6 +171,8 @@ class Leg:
         return self._table[number, : len(self.held)]
 
     def _together(self) -> Side:
+        if not self.held:
+            return EMPTY
         return Side.of(*(self._sums() if self._table is None else self._sums_of_many()))
 
     def _sums(self) -> tuple[float, float, float]:
@@ -216,6 +223,7 @@ class Holdings:
         self._symbols = symbols
         self._money = calculator
         self._netting = netting
+        self._left: dict[str, tuple[Leg, Leg]] = {}  # of symbols without a position
         self._places: dict[int, tuple[str, Leg]] = {}
         self._entries: list[_Entry] = []
         self._stale: dict[int, None] = {}
@@ -289,16 +297,24 @@ class Holdings:
 
     def _forget(self, identifier: int, symbol: str, leg: Leg) -> set[str]:
         leg.drop(identifier)
-        if not any(leg.held for leg in self.legs[symbol]):
-            del self.legs[symbol]
+        buys, sells = self.legs[symbol]
+        if not (buys.held or sells.held):
+            self._left[symbol] = self.legs.pop(symbol)
         return {symbol}
 
     def _leg(self, position: Position) -> Leg:
         legs = self.legs.get(position.symbol)
         if legs is None:
-            symbol = self._symbols[position.symbol]
-            legs = self.legs[position.symbol] = (Leg(symbol, True), Leg(symbol, False))
+            legs = self.legs[position.symbol] = self._empty(position.symbol)
         return legs[0 if position.is_buy else 1]
+
+    def _empty(self, name: str) -> tuple[Leg, Leg]:
+        """Return legs without positions: those that a symbol had before, since who trades trades often."""
+        legs = self._left.pop(name, None)
+        if legs is None:
+            symbol = self._symbols[name]
+            legs = Leg(symbol, True), Leg(symbol, False)
+        return legs
 
     def _find(self, identifier: int) -> Position | None:
         """Return the open position of an identifier; after a reversal (netting) its ticket is another."""

@@ -206,7 +206,7 @@ class Ledger:
         swap = account.round(position.swap * closed / position.volume) if closed else 0.0
         symbol = account.symbols[position.symbol]
         commission = account.commission(symbol, entry, volume, price)
-        deal = TradeDeal((
+        deal: TradeDeal = TradeDeal.of((
             account.next_deal_ticket(), order.ticket, msc // 1000, msc,
             c.DEAL_TYPE_BUY if is_buy else c.DEAL_TYPE_SELL, entry, order.magic, position.identifier,
             order.reason, volume, price, commission, swap, profit, 0.0, order.symbol, order.comment, "",

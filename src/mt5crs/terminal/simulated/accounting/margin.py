@@ -5,7 +5,7 @@ price and the conversion rate at which it was opened, so its margin does not flo
 shares and bonds are valued at the market instead.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mt5crs.constants import ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL, ORDER_TYPE_SELL_LIMIT
@@ -72,7 +72,7 @@ def resting_margins(
 
 
 def hedging_margin(
-    calculator: Money, symbol: Instrument, buys: Side, sells: Side, resting: Iterable[Resting] = ()
+    calculator: Money, symbol: Instrument, buys: Side, sells: Side, resting: Sequence[Resting] = ()
 ) -> float:
     """Return the margin of one symbol on a hedging account.
 
@@ -85,7 +85,7 @@ def hedging_margin(
         bought += sum(row.margin for row in resting if row.type in BUYS)
         sold += sum(row.margin for row in resting if row.type not in BUYS)
         return max(bought, sold)
-    on_top = sum(row.margin for row in resting)
+    on_top = sum(row.margin for row in resting) if resting else 0.0
     if not sells.volume:
         return held_margin(calculator, symbol, buys, ORDER_TYPE_BUY) + on_top
     if not buys.volume:
@@ -112,7 +112,7 @@ def hedged_margin(calculator: Money, symbol: Instrument, matched: float, both: S
 
 
 def netting_margin(
-    calculator: Money, symbol: Instrument, buys: Side, sells: Side, resting: Iterable[Resting] = ()
+    calculator: Money, symbol: Instrument, buys: Side, sells: Side, resting: Sequence[Resting] = ()
 ) -> float:
     """Return the margin of one symbol on a netting or exchange account.
 

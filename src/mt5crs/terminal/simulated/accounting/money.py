@@ -40,6 +40,8 @@ MARKET_TYPES = (c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL)
 
 def money(amount: float, digits: int = CURRENCY_DIGITS) -> float:
     """Return an amount rounded to a currency's digits, half a cent away from zero."""
+    if not amount:
+        return 0.0
     scale = SCALES[digits]
     try:
         units = floor(abs(amount) * scale + HALF)  # a whole number: never -0.0
@@ -145,9 +147,7 @@ class Money:
         """
         if self.closes_itself(symbol):
             return (1.0 / closed, 1.0 / closed) if closed else None
-        gain = self.conversion.rate(symbol.currency_profit, dear=False)
-        loss = self.conversion.rate(symbol.currency_profit, dear=True)
-        return None if gain is None or loss is None else (gain, loss)
+        return self.conversion.rates(symbol.currency_profit)
 
     def profit(
         self, symbol: Instrument, is_buy: bool, volume: float, opened: float, closed: float

@@ -36,10 +36,10 @@ def add_stakes(
     if rates is None:
         return
     rate, price, worth = max(rates), max(tick.bid, tick.ask), price_worth(symbol)
-    sides = [leg.side() for leg in legs]
-    volume = sum(side.volume for side in sides)
+    buys, sells = legs[0].side(), legs[1].side()
+    volume = buys.volume + sells.volume
     if calculator.closes_itself(symbol):
-        opened = sum(side.volume * side.price for side in sides)
+        opened = buys.volume * buys.price + sells.volume * sells.price
         add(stakes, symbol.name, QUOTIENT * opened * worth * rate)
         return
     pledged = volume * symbol.contract_size * symbol.liquidity_rate * price * rate if not worth else 0.0

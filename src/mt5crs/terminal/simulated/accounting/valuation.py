@@ -60,6 +60,7 @@ class Valuation:
         self._rule = netting_margin if self._netting else hedging_margin
         self._holdings = Holdings(positions, symbols, calculator, netting=self._netting)
         self._margins: dict[str, float] = {}
+        self._held = 0.0  # all of them
         on_exchange = margin_mode == EXCHANGE
         self._floating = {s.name for s in symbols.values() if on_exchange and s.calc_mode in EXCHANGE_PRICED}
         collateral = c.SYMBOL_CALC_MODE_SERV_COLLATERAL
@@ -78,9 +79,18 @@ class Valuation:
         """Take note that positions have changed without a deal."""
         self._holdings.refresh(positions)
 
-    def profit(self) -> float:
-        """Return the floating profit with swap, account currency; each position's own is rounded."""
+    def sums(self) -> tuple[float, float, float, float]:
+        """Return what positions and orders amount to, account currency.
+
+        Returns:
+            The margin that positions hold, what pending orders add to it, the floating profit with swap
+            (each position's own is rounded), and what collateral counts for: its worth times its
+            liquidity rate.
+        """
         self._update()
+        return *self._both_margins(), self._profit(), self._assets()
+
+    def _profit(self) -> float:
         profit = 0.0
         for name, legs in self._holdings.legs.items():
             tick = self._quote(name)
@@ -89,9 +99,7 @@ class Valuation:
                     profit += self._leg_profit(name, leg, closed) + leg.swap()
         return self._money.round(profit)
 
-    def assets(self) -> float:
-        """Return what collateral counts for, account currency: its worth times its liquidity rate."""
-        self._update()
+    def _assets(self) -> float:
         if self._collateral.isdisjoint(self._holdings.legs):
             return 0.0
         worth = sum(
@@ -101,12 +109,10 @@ class Valuation:
         )
         return self._money.round(worth)
 
-    def margins(self) -> tuple[float, float]:
-        """Return the margin that open positions hold, and what pending orders add to it."""
-        self._update()
-        held, resting = sum(self._margins.values()), 0.0
+    def _both_margins(self) -> tuple[float, float]:
         if not self._floating and not (self._orders and self._resting):
-            return self._money.round(held), resting
+            return self._held, 0.0
+        held, resting = sum(self._margins.values()), 0.0
         held += sum(
             self._symbol_margin(name, *self._sides(name), ()) - self._margins[name]
             for name in self._floating.intersection(self._margins)
@@ -131,10 +137,14 @@ class Valuation:
         rate = self._money.margin_rate(instrument, order_type in BUYS, price)
         if rate is None or not self._money.converts(instrument):
             return inf
-        total = sum(self.margins())
+        self._update()
+        total = sum(self._both_margins())
         sides = self._sides(symbol)
         resting = self._resting_orders(symbol)
-        before = self._symbol_margin(symbol, *sides, resting)
+        if resting or symbol in self._floating:
+            before = self._symbol_margin(symbol, *sides, resting)
+        else:
+            before = self._margins.get(symbol, 0.0)
         if order is not None:
             resting = self._resting_orders(symbol, without=order.ticket)
         if order_type in MARKET_TYPES:
@@ -182,12 +192,16 @@ class Valuation:
     # ---- inside ----
 
     def _update(self) -> None:
-        for name in self._holdings.update():
+        changed = self._holdings.update()
+        if not changed:
+            return
+        for name in changed:
             if name in self._holdings.legs:
                 buys, sells = self._holdings.legs[name]
                 self._margins[name] = self._symbol_margin(name, buys.side(), sells.side(), ())
             else:
                 self._margins.pop(name, None)
+        self._held = self._money.round(sum(self._margins.values()))
 
     def _leg_profit(self, name: str, leg: Leg, closed: float) -> float:
         rates = self._money.profit_rates(self._symbols[name], closed)

@@ -9,6 +9,8 @@ from mt5crs import constants as c
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Level = Annotated[int, msgspec.Meta(ge=0)]
+MOST_DIGITS = 8
+POINTS = tuple(float(f"1e-{digits}") for digits in range(MOST_DIGITS + 1))
 CalcMode = Literal[0, 1, 2, 3, 4, 5, 32, 33, 34, 36, 37, 38, 39, 64]
 SwapMode = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -92,7 +94,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     currency_base: str
     currency_profit: str
     currency_margin: str = ""
-    digits: Annotated[int, msgspec.Meta(ge=0, le=8)] = 5
+    digits: Annotated[int, msgspec.Meta(ge=0, le=MOST_DIGITS)] = 5
     contract_size: Positive = 100_000.0
     calc_mode: CalcMode = 0
     exemode: Literal[0, 1, 2, 3] = 2
@@ -154,7 +156,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @property
     def point(self) -> float:
         """The unit of the last digit of a price."""
-        return float(f"1e-{self.digits}")
+        return POINTS[self.digits]
 
     def normalize(self, price: float) -> float:
         """Return the price rounded to the symbol's digits."""
