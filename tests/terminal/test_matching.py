@@ -95,4 +95,4 @@ def test_the_levels_of_all_find_the_first_tick_that_touches_one(
 
     first = next((place for place, row in enumerate(ticks) if touches(tick(*row))), None)
     columns = np.array(ticks, np.float64).reshape(-1, 3).T
-    assert levels.first_outside(list(columns), 0, len(ticks)) == first
+    assert levels.first_outside(columns, 0, len(ticks)) == first

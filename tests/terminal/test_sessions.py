@@ -129,7 +129,7 @@ def test_a_future_trades_from_its_start_to_its_expiration(sessions: Any) -> None
     }
     for now, is_open in cases.items():
         desk = Desk(SimulatedConfig(sessions=sessions), at(now))
-        assert desk.terminal._market.is_open("WTI-12.30") is is_open
+        assert desk.terminal._market.is_open("WTI-12.30", desk.terminal._market.clock.now_msc()) is is_open
     # after it the last price stays
     tick = desk.get("symbol_info_tick", "WTI-12.30")
     assert at("2030-11-20 21:29") <= tick.time < at("2030-11-20 21:30")

@@ -31,7 +31,7 @@ class Window(NamedTuple):
         before: The last tick before it, or none.
         ticks: Its ticks.
         msc: Their times, side by side.
-        prices: Their bid, ask and last prices.
+        prices: Three rows, each side by side: their bid, ask and last prices.
     """
 
     start: int
@@ -39,13 +39,13 @@ class Window(NamedTuple):
     before: TicksArray
     ticks: TicksArray
     msc: Stamps
-    prices: tuple[Prices, Prices, Prices]
+    prices: Prices
 
     @classmethod
     def of(cls, start: int, stop: int, before: TicksArray, ticks: TicksArray) -> "Window":
         """Return the window of ticks."""
         ticks.flags.writeable = False
-        prices = ticks["bid"], ticks["ask"], ticks["last"]
+        prices = np.array([ticks["bid"], ticks["ask"], ticks["last"]])
         return cls(start, stop, before, ticks, np.ascontiguousarray(ticks["time_msc"]), prices)
 
     def seen(self, msc: int) -> int:

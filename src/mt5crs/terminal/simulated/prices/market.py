@@ -183,8 +183,8 @@ class Market:
             return None
         return read_only(np.concatenate(found)[:count])
 
-    def is_open(self, symbol: str) -> bool:
-        """Whether a known symbol trades now.
+    def is_open(self, symbol: str, now_msc: int) -> bool:
+        """Whether a known symbol trades at a server time.
 
         It does not before the start and after the expiration of a future, after the end of a replay, and
         where markets keep their hours outside of its trade sessions.
@@ -194,7 +194,7 @@ class Market:
             instrument = self.symbols[symbol]
             sessions = instrument.trade_sessions or instrument.quote_sessions
             hours = self._trading_hours[symbol] = self._hours(instrument, sessions)
-        now_msc, end = self.clock.now_msc(), self.source(symbol).end_msc
+        end = self.source(symbol).end_msc
         return (end is None or now_msc < end) and hours.is_open(now_msc // 1000)
 
     def _hours(self, instrument: Instrument, sessions: str) -> Calendar:

@@ -61,5 +61,5 @@ class Past:
         if tick is None:
             window = self._source(symbol).window(self._moment.msc)
             last = window.last(self._moment.seen(symbol, window))
-            tick = self.quotes[symbol] = Tick(last.item()) if len(last) else NO_TICK
+            tick = self.quotes[symbol] = Tick.of(last.item()) if len(last) else NO_TICK
         return tick

@@ -29,6 +29,7 @@ from mt5crs.terminal.simulated.prices.expand import (
 
 OHLC = ("open", "high", "low", "close")
 MOST_DIGITS = 8
+FIRST = 1000
 UNKNOWN_TICKS = 4
 EXPECTED = (
     "expected MetaTrader M1 bars or ticks (exported from Symbols, or with a header "
@@ -100,9 +101,14 @@ def recording(table: Table) -> Recording:
 def digits_of(*columns: Floats) -> int:
     """Return the most digits after the point that prices have."""
     for digits in range(MOST_DIGITS):
-        if all(np.all(np.abs(np.round(c, digits) - c) <= 8 * np.spacing(np.abs(c))) for c in columns):
+        # Mostly the first few prices tell that there are more.
+        if all(_fits(c[:FIRST], digits) for c in columns) and all(_fits(c, digits) for c in columns):
             return digits
     return MOST_DIGITS
+
+
+def _fits(prices: Floats, digits: int) -> bool:
+    return bool(np.all(np.abs(np.round(prices, digits) - prices) <= 8 * np.spacing(np.abs(prices))))
 
 
 def _bars(table: Table) -> RatesArray:

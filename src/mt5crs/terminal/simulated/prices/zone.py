@@ -79,11 +79,12 @@ class ServerZone:
     def __init__(self, hours: float = 0.0, rule: Rule = "none") -> None:
         self.offset = round(hours * HOUR)
         self._rule = rule
+        self._even = Stretch(0.0, NEVER, self.offset, 1.0)  # where there is no summer time
 
     def stretch(self, utc: float) -> Stretch:
         """Return the stretch that a moment is in."""
         if self._rule == "none":
-            return Stretch(0.0, NEVER, self.offset, 1.0)
+            return self._even
         year = (date(1970, 1, 1) + timedelta(seconds=utc)).year
         stretches = (*_year(self._rule, self.offset, year), *_year(self._rule, self.offset, year + 1))
         return next(stretch for stretch in stretches if utc < stretch.end)

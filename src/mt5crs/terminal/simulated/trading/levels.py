@@ -99,14 +99,16 @@ def stays_passive(draft: Draft) -> int:
 def _stops(draft: Draft, is_buy: bool, reference: float) -> int:
     """SL and TP on their sides of a reference price, by the stops level or more."""
     request, symbol = draft.request, draft.instrument
+    if not (request.sl or request.tp):
+        return OK
     if not (0 <= request.sl < inf and 0 <= request.tp < inf):
         return c.TRADE_RETCODE_INVALID_STOPS
     if not (_on_tick(symbol, request.sl) and _on_tick(symbol, request.tp)):
         return c.TRADE_RETCODE_INVALID_STOPS
-    distance = symbol.stops_level * symbol.point
-    sign = 1 if is_buy else -1
-    sl_fits = not request.sl or _at_least((reference - request.sl) * sign, distance, symbol.point)
-    tp_fits = not request.tp or _at_least((request.tp - reference) * sign, distance, symbol.point)
+    point, sign = symbol.point, 1 if is_buy else -1
+    distance = symbol.stops_level * point
+    sl_fits = not request.sl or _at_least((reference - request.sl) * sign, distance, point)
+    tp_fits = not request.tp or _at_least((request.tp - reference) * sign, distance, point)
     return OK if sl_fits and tp_fits else c.TRADE_RETCODE_INVALID_STOPS
 
 

@@ -6,7 +6,6 @@ and not before there is one. A limit or take profit is filled at its level or at
 that is better; a stop or stop loss at the price then quoted, which after a gap is worse than the level.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -144,24 +143,26 @@ class Levels:
             both.high[side] = min(both.high[side], price * (1 + part))
         return both
 
-    def first_outside(self, prices: Sequence[NDArray[np.float64]], begin: int, end: int) -> int | None:
+    def first_outside(self, prices: NDArray[np.float64], begin: int, end: int) -> int | None:
         """Return the place of the first tick that is not strictly inside.
 
         Args:
-            prices: Bids, asks and last prices.
+            prices: Three rows: bids, asks and last prices.
             begin: The place to begin at.
             end: The place to end before.
         """
+        if end <= begin:
+            return None
         outside: NDArray[np.bool_] | None = None
-        for column, low, high in zip(prices, self.low, self.high, strict=True):
-            part = column[begin:end]
+        for row, low, high in zip(prices, self.low, self.high, strict=True):
+            part = row[begin:end]
             if low > -INFINITY:
                 found = part <= low
                 outside = found if outside is None else np.logical_or(outside, found, out=outside)
             if high < INFINITY:
                 found = part >= high
                 outside = found if outside is None else np.logical_or(outside, found, out=outside)
-        if outside is None or end <= begin:
+        if outside is None:
             return None
         place = int(outside.argmax())
         return begin + place if outside[place] else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
@@ -33,7 +33,7 @@ ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
 FIELDS = tuple(TradeRequest.__annotations__)
 DEFAULTS = tuple(ABSENT[kind] for kind in TradeRequest.__annotations__.values())
 NUMBER_NAMES = ("volume", "price", "stoplimit", "sl", "tp")
-NUMBERS = attrgetter(*NUMBER_NAMES)
+NUMBERS = itemgetter(*map(FIELDS.index, NUMBER_NAMES))
 QUOTED = (c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING)  # the answers to these carry bid and ask
 OF_ORDERS = (c.TRADE_ACTION_MODIFY, c.TRADE_ACTION_REMOVE)
 OF_POSITIONS = (c.TRADE_ACTION_SLTP, c.TRADE_ACTION_CLOSE_BY)
@@ -124,7 +124,10 @@ class Trading:
         quote = (draft.tick.bid, draft.tick.ask) if quoted else (0.0, 0.0)
         outcome = Outcome(retcode) if retcode else self._actions[action](draft)
         comment = COMMENTS[outcome.retcode]
-        return OrderSendResult((*outcome, *quote, comment, self.request_id, 0, asked))
+        result: OrderSendResult = OrderSendResult.of((
+            *outcome, *quote, comment, self.request_id, 0, asked,
+        ))  # fmt: skip
+        return result
 
     def refuse(self, fields: Mapping[str, object], retcode: int) -> OrderSendResult:
         """Answer a request as a trade server does that does not carry it out, whatever it asks for.
@@ -148,6 +151,7 @@ class Trading:
         subject = of_position or order
         name = asked.symbol if subject is None else subject.symbol
         symbol = self._market.symbols.get(name)
+        now_msc = self._market.clock.now_msc()
         return Draft(
             request=asked if symbol is None else _proper(asked, symbol),
             account=self._account,
@@ -155,8 +159,8 @@ class Trading:
             switches=self._switches,
             symbol=symbol,
             tick=NO_TICK if symbol is None else self._market.tick(name),
-            is_open=symbol is not None and self._market.is_open(name),
-            now_msc=self._market.clock.now_msc(),
+            is_open=symbol is not None and self._market.is_open(name, now_msc),
+            now_msc=now_msc,
             position=position,
             other=self._account.positions.get(asked.position_by),
             order=order,
@@ -266,11 +270,9 @@ def _request(fields: Mapping[str, object]) -> TradeRequest:
 
 def _proper(asked: TradeRequest, symbol: Instrument) -> TradeRequest:
     """Return a request as the server reads it: prices have the symbol's digits, the volume is on its step."""
-    volume, *prices = asks = NUMBERS(asked)
-    proper = (
-        _proper_volume(volume, symbol.volume_step),
-        *(proper_price(symbol, price) if price else price for price in prices),
-    )
+    volume, *prices = asks = list(NUMBERS(asked))
+    proper = [proper_price(symbol, price) if price else price for price in prices]
+    proper.insert(0, _proper_volume(volume, symbol.volume_step))
     if proper == asks:
         return asked
     fields = dict(zip(FIELDS, asked, strict=True)) | dict(zip(NUMBER_NAMES, proper, strict=True))
@@ -282,7 +284,8 @@ def _proper_volume(volume: float, step: float) -> float:
     if not isfinite(volume):
         return volume
     steps = volume / step
-    return volume if abs(steps - round(steps)) >= VOLUME_TOLERANCE else round(round(steps) * step, 8)
+    whole = round(steps)
+    return volume if abs(steps - whole) >= VOLUME_TOLERANCE else round(whole * step, 8)
 
 
 def _there(thing: T | None) -> T:

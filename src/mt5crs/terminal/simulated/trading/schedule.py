@@ -8,12 +8,9 @@ At the same time it happens in this order, each before the ticks of that millise
 3. a contract (`expiration_time`) ends: its orders expire, and its positions are closed at the last prices.
 """
 
-from collections.abc import Iterator
-
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import DAY, Order, market_price
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.trading.server import TradeServer
 
@@ -41,7 +38,7 @@ class Schedule:
         """Return the server time in ms of what is due next after a time; infinity if nothing is."""
         account = self._account
         times = [order.expires_msc() for order in account.orders.values()]
-        times += [ends for symbol in self._held() if (ends := _ends_msc(symbol)) > msc]
+        times += [ends for name in self._held() if (ends := self._ends_msc(name)) > msc]
         if account.positions or any(map(self._is_daily, account.orders.values())):
             times.append((msc // DAY_MSC + 1) * DAY_MSC)
         return min(times, default=NEVER)
@@ -51,16 +48,17 @@ class Schedule:
         self._expire(msc)
         if msc % DAY_MSC == 0:
             self._end_day(msc)
-        for symbol in self._held():
-            if 0 < _ends_msc(symbol) <= msc:
-                self._end_contract(symbol, msc)
+        for name in sorted(self._held()):
+            if 0 < self._ends_msc(name) <= msc:
+                self._end_contract(name, msc)
 
-    def _held(self) -> Iterator[Instrument]:
-        """Yield the instruments of all that is open, by name."""
-        account = self._account
-        names = {order.symbol for order in account.orders.values()}
-        names.update(position.symbol for position in account.positions.values())
-        return (account.symbols[name] for name in sorted(names))
+    def _held(self) -> set[str]:
+        """Return the symbols of all that is open."""
+        names = {order.symbol for order in self._account.orders.values()}
+        return names.union([position.symbol for position in self._account.positions.values()])
+
+    def _ends_msc(self, symbol: str) -> int:
+        return self._account.symbols[symbol].expiration_time * 1000
 
     def _expire(self, msc: int) -> None:
         due = [(order.expires_msc(), order.ticket, order) for order in self._account.orders.values()]
@@ -85,17 +83,13 @@ class Schedule:
         mode = self._account.symbols[order.symbol].order_gtc_mode
         return mode != GOOD_TILL_CANCELLED and order.type_time == c.ORDER_TIME_GTC
 
-    def _end_contract(self, symbol: Instrument, msc: int) -> None:
+    def _end_contract(self, symbol: str, msc: int) -> None:
         account = self._account
         for order in [*account.orders.values()]:
-            if order.symbol == symbol.name:
+            if order.symbol == symbol:
                 self._server.end(order, c.ORDER_STATE_EXPIRED, msc)
-        tick = self._market.tick(symbol.name)
+        tick = self._market.tick(symbol)
         for position in [*account.positions.values()]:
-            if position.symbol == symbol.name:
+            if position.symbol == symbol:
                 price = tick.last or market_price(not position.is_buy, tick.bid, tick.ask)
                 self._server.close(position, price, msc, c.ORDER_REASON_CLIENT, EXPIRED_CONTRACT)
-
-
-def _ends_msc(symbol: Instrument) -> int:
-    return symbol.expiration_time * 1000
