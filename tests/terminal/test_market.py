@@ -239,3 +239,24 @@ def test_a_stream_misses_no_tick(synthetic: Synthetic) -> None:
     desk.at(1000)
     assert terminal.take_ticks() == []
     assert terminal.advance() == 60.0
+
+
+@pytest.mark.parametrize("start", [10_000, 600_000_000, 4_102_444_800, 7_000_000_000, 32_000_000_000])
+@pytest.mark.parametrize("sessions", ["always", "real"])
+def test_every_year_has_prices(synthetic: Synthetic, start: int, sessions: str) -> None:
+    """The walk is known from 1990 to 2099; 9,000 seconds before that and long after it there are prices."""
+    desk = synthetic(start=float(start), sessions=sessions)
+    assert all(info.bid < info.ask for info in desk.get("symbols_get") if info.bid)
+    days = desk.get("copy_rates_from_pos", "EURUSD", D1, 0, 5)
+    assert len(days) == (5 if start > 100_000 else 1)
+    assert (days["low"] > 0.5).all()
+    desk.clock.now += 3600
+    assert desk.get("account_info").equity == 10_000.0
+
+
+def test_the_walk_goes_on_where_its_days_end(synthetic: Synthetic) -> None:
+    """The first day of 2100 opens where the last one of 2099 closed."""
+    desk = synthetic(start=4_102_444_800.0 + 90_000)
+    before, after = desk.get("copy_rates_from", "EURUSD", D1, 4_102_444_800, 2)
+    assert after["time"] == 4_102_444_800
+    assert after["open"] == pytest.approx(before["close"], abs=1e-5)

@@ -31,7 +31,6 @@ ANCHOR_DAY = 20_393  # 2025-11-01
 REFLECTION_DAYS = 400  # the walk turns back at the distance of so many days' typical drift
 BLOCK_DAYS = 16  # whose random numbers are made at once; more would not stay in the processor's cache
 UNIT = "USD"
-KEYS = 1 << 32  # of generators: those of days before 1970 are counted from the end
 MEAN_OF_FOUR = 510.0  # the sum of four random bytes is close to normal
 SPREAD_OF_FOUR = 147.8  # its standard deviation
 
@@ -87,7 +86,7 @@ def noise(seed: int, name: str, first_day: int, days: int) -> Noise:
 
 
 def _block(key: int, block: int) -> Noise:
-    raw = np.random.SFC64(np.random.SeedSequence((key, block % KEYS))).random_raw(BLOCK_DAYS * MINUTES // 2)
+    raw = np.random.SFC64(np.random.SeedSequence((key, block))).random_raw(BLOCK_DAYS * MINUTES // 2)
     return np.asarray(raw).view(np.uint8).reshape(BLOCK_DAYS, 4, MINUTES)
 
 
@@ -131,11 +130,11 @@ class LegPath:
 
     def volatilities(self, first_day: int, days: int) -> Floats:
         """Return the standard deviation of each day's move."""
-        return _of_days(self._volatilities, first_day, days)
+        return self._volatilities[_places(first_day, days, len(self._volatilities), turn=7)]
 
     def midnights(self, first_day: int, days: int) -> Floats:
         """Return the levels at `days + 1` midnights; days are counted from 1970-01-01."""
-        return _of_days(self._midnights, first_day, days + 1)
+        return self._midnights[_places(first_day, days + 1, len(self._midnights))]
 
     def moves(self, first_day: int, days: int) -> Moves:
         """Return how far the level is from that of midnight at the end of every minute, one row a day.
@@ -158,12 +157,21 @@ class LegPath:
         return steps
 
 
-def _of_days(column: Floats, first_day: int, days: int) -> Floats:
-    """Return a stretch of a column of days; beyond its ends the last value stays."""
-    place = first_day - FIRST_DAY
-    if place >= 0 and place + days <= len(column):
-        return column[place : place + days]
-    return np.take(column, np.arange(place, place + days), mode="clip")
+def _places(first_day: int, days: int, known: int, turn: int = 0) -> "slice | NDArray[np.int64]":
+    """Return where some days are among the known ones; beyond their ends the walk goes back as it came.
+
+    Args:
+        first_day: The first of them.
+        days: How many.
+        known: How many are known, from `FIRST_DAY` on.
+        turn: Days of a cycle that is kept up instead.
+    """
+    begin = first_day - FIRST_DAY
+    if 0 <= begin <= known - days:
+        return slice(begin, begin + days)
+    places = np.arange(begin, begin + days)
+    last = known - 1
+    return places % turn if turn else last - np.abs(places % (2 * last) - last)
 
 
 def _reflect(walk: Floats, reach: float) -> Floats:
