@@ -132,3 +132,15 @@ def test_when_summer_time_ends_history_stays_in_order(synthetic: Synthetic) -> N
 def test_an_offset_beyond_the_globe_is_refused() -> None:
     with pytest.raises(SettingError, match="server_offset is 15"):
         SimulatedConfig(server_offset=15)
+
+
+@pytest.mark.parametrize("start", [-1.0, 32_503_680_001.0, float("nan"), float("inf")])
+def test_a_start_outside_of_every_calendar_is_refused(start: float) -> None:
+    with pytest.raises(SettingError, match="start is"):
+        SimulatedConfig(start=start)
+
+
+@pytest.mark.parametrize("speed", [float("nan"), float("inf")])
+def test_a_speed_that_is_no_number_is_refused(speed: float) -> None:
+    with pytest.raises(SettingError, match="speed is"):
+        SimulatedConfig(speed=speed)

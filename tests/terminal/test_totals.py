@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt5crs import constants as c
+from mt5crs.errors import SettingError
+from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.accounting import holdings
 from tests.terminal.books import BUY, SELL, Books, good, instrument
 from tests.terminal.desk import Desk
@@ -220,3 +222,29 @@ def test_what_is_no_number_is_not_calculated(steady: Desk, number: float) -> Non
     assert steady.ask("order_calc_margin", BUY, "EURUSD", number, 1.1) == invalid
     assert steady.ask("order_calc_margin", BUY, "EURUSD", 1.0, number) == invalid
     assert steady.ask("order_calc_profit", BUY, "EURUSD", 1.0, 1.1, number) == invalid
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"), [("percent", c.ACCOUNT_STOPOUT_MODE_PERCENT), ("money", c.ACCOUNT_STOPOUT_MODE_MONEY)]
+)
+def test_the_account_tells_how_its_levels_are_meant(mode: Any, value: int) -> None:
+    """Section 7: `margin_so_mode` is 0 for percent and 1 for money."""
+    assert Desk(SimulatedConfig(margin_so_mode=mode)).get("account_info").margin_so_mode == value
+
+
+@pytest.mark.parametrize("name", ["deposit", "margin_so_call", "margin_so_so"])
+def test_an_amount_that_is_no_number_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} is nan"):
+        SimulatedConfig(**{name: float("nan")})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["limit_orders", "limit_positions"])
+def test_a_limit_below_zero_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} is -1"):
+        SimulatedConfig(**{name: -1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("volume", [1e307, 1e308, float("inf"), float("nan"), 1e-320])
+def test_volumes_beyond_numbers_are_refused(steady: Desk, volume: float) -> None:
+    """Section 8: a volume above the most or below the least is 10014."""
+    assert steady.deal(c.ORDER_TYPE_BUY, volume).retcode == c.TRADE_RETCODE_INVALID_VOLUME

@@ -1,5 +1,6 @@
 """How a simulated terminal is set up."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -10,6 +11,7 @@ from mt5crs.terminal.simulated.faults.plan import Fault
 
 HISTORY_START = 1_420_070_400  # 2015-01-01: synthetic history begins here, or earlier under an older replay
 OFFSET_LIMIT = 14
+LATEST_START = 32_503_680_000  # 3000-01-01: some calendar must still have a date for what follows
 
 
 class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +92,14 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
                 choices = ", ".join(get_args(kind))
                 raise SettingError(f"{name} is {getattr(self, name)!r}: must be one of {choices}")
+        for name in ("deposit", "start", "speed", "margin_so_call", "margin_so_so"):
+            if not isfinite(getattr(self, name) or 0.0):
+                raise SettingError(f"{name} is {getattr(self, name)}: must be a finite number")
+        for name in ("limit_orders", "limit_positions"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} is {getattr(self, name)}: must be 0, for no limit, or more")
+        if self.start is not None and not 0 <= self.start <= LATEST_START:
+            raise SettingError(f"start is {self.start:g}: must be epoch seconds of the years 1970 to 2999")
         for name in ("deposit", "leverage", "maxbars"):
             if getattr(self, name) <= 0:
                 raise SettingError(f"{name} is {getattr(self, name)}: must be above 0")

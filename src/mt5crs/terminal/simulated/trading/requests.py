@@ -281,9 +281,9 @@ def _proper(asked: TradeRequest, symbol: Instrument) -> TradeRequest:
 
 def _proper_volume(volume: float, step: float) -> float:
     """Return a volume; one that is a hair beside its step is on it."""
-    if not isfinite(volume):
-        return volume
     steps = volume / step
+    if not isfinite(steps):
+        return volume
     whole = round(steps)
     return volume if abs(steps - whole) >= VOLUME_TOLERANCE else round(whole * step, 8)
 
