@@ -183,7 +183,7 @@ class Market:
             return None
         return read_only(np.concatenate(found)[:count])
 
-    def is_open(self, symbol: str, now_msc: int) -> bool:
+    def is_open(self, symbol: str, msc: int) -> bool:
         """Whether a known symbol trades at a server time.
 
         It does not before the start and after the expiration of a future, after the end of a replay, and
@@ -195,7 +195,7 @@ class Market:
             sessions = instrument.trade_sessions or instrument.quote_sessions
             hours = self._trading_hours[symbol] = self._hours(instrument, sessions)
         end = self.source(symbol).end_msc
-        return (end is None or now_msc < end) and hours.is_open(now_msc // 1000)
+        return (end is None or msc < end) and hours.is_open(msc // 1000)
 
     def _hours(self, instrument: Instrument, sessions: str) -> Calendar:
         """Return the sessions of an instrument, in server time; every minute where hours are not kept."""

@@ -119,7 +119,8 @@ class Activation:
         self._account = account
         self._market = market
         self._past = Past(market.buffered)
-        self._server = TradeServer(account, market, ledger, execution)
+        may_hedge = config.hedge_allowed or config.margin_mode != "hedging"
+        self._server = TradeServer(account, market, ledger, execution, may_hedge)
         self._schedule = Schedule(account, market, self._server)
         in_money = config.margin_so_mode == "money"
         self._stop_out = StopOut(account, self._server, self._past, config.margin_so_so, in_money)
@@ -188,6 +189,8 @@ class Activation:
     def _match(self, symbol: str, tick: Tick) -> bool:
         """Carry out all that a tick touches; whether there was anything."""
         account, server = self._account, self._server
+        if not server.trades(symbol, tick.time_msc):
+            return False
         orders = [o for o in account.orders.values() if o.symbol == symbol and server.is_due(o, tick)]
         stops = [p for p in account.positions.values() if p.symbol == symbol and server.touched(p, tick)]
         touched = sorted([(o.ticket, 0) for o in orders] + [(p.ticket, 1) for p in stops])

@@ -10,7 +10,7 @@ from mt5crs.model import Tick
 from mt5crs.terminal.simulated.accounting.entities import BUYS, Position, market_price, stated_expiration
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.trading.draft import Draft
-from mt5crs.terminal.simulated.trading.matching import LIMITS, STOP_LIMITS, TRIGGERS
+from mt5crs.terminal.simulated.trading.matching import LIMITS, STOP_LIMITS, TRIGGERS, trades_at_once
 
 OK = 0
 HALF = 0.5
@@ -89,8 +89,7 @@ def stays_passive(draft: Draft) -> int:
     request, tick = draft.request, draft.tick
     if request.type_filling != c.ORDER_FILLING_BOC or request.type not in LIMITS:
         return OK
-    trades = request.price >= tick.ask if draft.is_buy else request.price <= tick.bid
-    return c.TRADE_RETCODE_REJECT if trades else OK
+    return c.TRADE_RETCODE_REJECT if trades_at_once(request.type, request.price, tick) else OK
 
 
 # ---- stops ------------------------------------------------------------------------------------------

@@ -98,6 +98,11 @@ def limit_price(is_buy: bool, level: float, market: float) -> float:
     return min(level, market) if is_buy else max(level, market)
 
 
+def trades_at_once(order_type: int, price: float, tick: Tick) -> bool:
+    """Whether a limit order meets a tick's quote."""
+    return price >= tick.ask if order_type == ORDER_TYPE_BUY_LIMIT else price <= tick.bid
+
+
 class Levels:
     """The nearest levels around the prices of one symbol: a tick strictly inside all touches nothing.
 

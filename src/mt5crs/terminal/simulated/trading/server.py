@@ -18,8 +18,9 @@ from mt5crs.terminal.simulated.trading.matching import (
     is_triggered,
     limit_price,
     stop_touched,
+    trades_at_once,
 )
-from mt5crs.terminal.simulated.trading.retcodes import COMMENTS
+from mt5crs.terminal.simulated.trading.retcodes import COMMENTS, HEDGE_PROHIBITED
 
 STOP_NAMES = {c.ORDER_REASON_SL: "sl", c.ORDER_REASON_TP: "tp"}
 
@@ -32,15 +33,28 @@ class TradeServer:
         market: The prices, as of the moment.
         ledger: What carries fills out.
         execution: What meets orders with the depth of market.
+        hedge_allowed: Whether positions may be opened against those of the symbol.
     """
 
-    def __init__(self, account: Account, market: Market, ledger: Ledger, execution: Execution) -> None:
+    def __init__(
+        self,
+        account: Account,
+        market: Market,
+        ledger: Ledger,
+        execution: Execution,
+        hedge_allowed: bool = True,
+    ) -> None:
         self._account = account
         self._market = market
         self._ledger = ledger
         self._execution = execution
+        self._hedge_allowed = hedge_allowed
 
     # ---- at a tick ----
+
+    def trades(self, symbol: str, msc: int) -> bool:
+        """Whether a symbol's market is open: outside of trade sessions quotes set nothing off."""
+        return self._market.is_open(symbol, msc)
 
     def is_due(self, order: Order, tick: Tick) -> bool:
         """Whether a tick sets a pending order off."""
@@ -49,23 +63,35 @@ class TradeServer:
     def activate(self, order: Order, tick: Tick) -> None:
         """Carry out a pending order that was set off: at the market, or as the limit order that it becomes.
 
-        Without the money for it, it is rejected.
+        Without the money for it, or against a position where hedging is prohibited, it is rejected. A limit
+        order that must not trade at once (book or cancel) is cancelled if it would.
         """
         becomes = TRIGGERS[order.type].becomes
         if order.type in STOP_LIMITS:
             order.type, order.price_open = becomes, order.price_stoplimit
+            if order.type_filling == c.ORDER_FILLING_BOC and trades_at_once(becomes, order.price_open, tick):
+                self.end(order, c.ORDER_STATE_CANCELED, tick.time_msc)
             return
         is_buy = becomes == c.ORDER_TYPE_BUY
         price = market_price(is_buy, tick.bid, tick.ask)
         limit = limit_price(is_buy, order.price_open, price) if order.type in LIMITS else price
-        if self._affords(order, is_buy, limit):
+        if not self._hedge_allowed and self._is_against(order.symbol, is_buy):
+            self._reject(order, HEDGE_PROHIBITED, tick.time_msc, price)
+        elif self._affords(order, is_buy, limit):
             if limit == price:
                 self._execution.execute(order, tick, tick.time_msc)
             else:  # of an exchange: a trade at its price or beyond, while the quote has not come there
                 self._ledger.fill(order, limit, tick.time_msc)
         else:
-            order.comment = f"[{COMMENTS[c.TRADE_RETCODE_NO_MONEY]}]"
-            self._ledger.finish(order, c.ORDER_STATE_REJECTED, tick.time_msc, price)
+            self._reject(order, c.TRADE_RETCODE_NO_MONEY, tick.time_msc, price)
+
+    def _reject(self, order: Order, retcode: int, msc: int, price: float) -> None:
+        order.comment = f"[{COMMENTS[retcode]}]"
+        self._ledger.finish(order, c.ORDER_STATE_REJECTED, msc, price)
+
+    def _is_against(self, symbol: str, is_buy: bool) -> bool:
+        held = self._account.positions.values()
+        return any(position.symbol == symbol and position.is_buy is not is_buy for position in held)
 
     def touched(self, position: Position, tick: Tick) -> int:
         """Return the reason for which a tick closes a position: SL, TP, or 0."""

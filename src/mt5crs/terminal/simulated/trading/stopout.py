@@ -7,7 +7,7 @@ leaves it has the account calculated at that tick, and the room measured anew.
 
 A margin call closes nothing. At or below the stop-out level pending orders that hold margin are deleted,
 the one that holds most first, then positions are closed, the one that loses most first, until the level
-is passed.
+is passed. Positions whose market is closed must wait until it opens.
 """
 
 from mt5crs import constants as c
@@ -111,9 +111,11 @@ class StopOut:
         losses = [
             (account.floating_profit(p, account.current_price(p)) + p.swap, p.ticket, p)
             for p in account.positions.values()
+            if self._server.trades(p.symbol, msc)
         ]
-        position = min(losses, key=lambda entry: entry[:2])[2]
-        self._server.close(position, account.current_price(position), msc, c.ORDER_REASON_SO, comment)
+        if losses:
+            position = min(losses, key=lambda entry: entry[:2])[2]
+            self._server.close(position, account.current_price(position), msc, c.ORDER_REASON_SO, comment)
 
     def _rate(self, order: Order) -> float:
         """Return what a pending order's margin is multiplied by; the rest of a market order holds none."""
