@@ -34,8 +34,8 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weekend: How much of that a Saturday and a Sunday have where markets keep their hours.
     """
 
-    price: Positive
-    volatility: NotNegative
+    price: Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)]
+    volatility: Annotated[float, msgspec.Meta(ge=0, le=1)]
     weekend: NotNegative = 0.25
 
 

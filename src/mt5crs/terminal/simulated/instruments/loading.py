@@ -43,6 +43,7 @@ from contextlib import suppress
 from datetime import date, datetime, timezone
 from functools import lru_cache
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -225,10 +226,20 @@ def _plain(value: object, moment: bool = False) -> object:
 
 
 def _made(kind: type[Made], fields: Mapping[str, Any], where: str) -> Made:
+    for name, value in fields.items():
+        if not _is_finite(value):
+            raise _wrong(f"{where}: {name} is {value!r}: expected a finite number")
     try:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise _wrong(f"{where}: {_explained(str(error), fields)}") from error
+
+
+def _is_finite(value: object) -> bool:
+    """Whether there is no infinity in what was written, and nothing that is no number."""
+    if isinstance(value, dict):
+        return all(map(_is_finite, cast("dict[str, object]", value).values()))
+    return not isinstance(value, float) or isfinite(value)
 
 
 def _explained(message: str, fields: Mapping[str, Any]) -> str:
