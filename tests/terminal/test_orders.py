@@ -398,3 +398,16 @@ def test_trading_from_python_can_be_disabled(quotes: Quotes) -> None:
     assert desk.ask("order_send", request) == (None, disabled)
     assert desk.ask("order_check", request) == (None, (-1, "Terminal: Call failed"))
     assert desk.get("symbol_info_tick", "EURUSD").bid == 1.1
+
+
+def test_what_is_held_is_in_market_watch(synthetic: Callable[..., Desk]) -> None:
+    """Section 2: a symbol with a position or a pending order cannot be removed, so trading puts it there."""
+    desk = synthetic()
+    assert desk.get("symbol_select", "GBPUSD", False)
+    assert not desk.get("symbol_info", "GBPUSD").select
+    ticket = desk.deal(c.ORDER_TYPE_BUY, 0.1, symbol="GBPUSD").order
+    info = desk.get("symbol_info", "GBPUSD")
+    assert (info.select, info.visible) == (True, True)
+    assert desk.ask("symbol_select", "GBPUSD", False) == (False, (-1, "Terminal: Call failed"))
+    desk.deal(c.ORDER_TYPE_SELL, 0.1, symbol="GBPUSD", position=ticket)
+    assert desk.get("symbol_select", "GBPUSD", False)

@@ -6,7 +6,13 @@ from typing import Any
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
-from mt5crs.constants import TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL, TRADE_RETCODE_PLACED
+from mt5crs.constants import (
+    TRADE_ACTION_DEAL,
+    TRADE_ACTION_PENDING,
+    TRADE_RETCODE_DONE,
+    TRADE_RETCODE_DONE_PARTIAL,
+    TRADE_RETCODE_PLACED,
+)
 from mt5crs.last_error import AUTHORIZATION_FAILED
 from mt5crs.model import TicksArray
 from mt5crs.operation import Operation, Result, done
@@ -33,6 +39,7 @@ IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and n
 EAGER = 0.001
 EARLY = 0.02  # milliseconds
 DONE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL})
+OPENING = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING})
 TIMELESS = frozenset({"order_calc_margin", "order_calc_profit"})
 """Calls about the account for which time need not have passed."""
 
@@ -237,6 +244,8 @@ class SimulatedTerminal:
         result = self._dealing.order_send(request)
         if result.value is not None:
             if result.value.retcode in DONE:
+                if result.value.request.action in OPENING:  # what is held is in Market Watch
+                    self._market.selected.add(result.value.request.symbol)
                 self._activation.changed()
                 self._due = -NEVER
             self._save()
