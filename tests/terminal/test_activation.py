@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+
 from mt5crs import constants as c
 from mt5crs.terminal.simulated import SimulatedConfig
 from tests.terminal.desk import OPENING, Desk
@@ -20,13 +22,14 @@ def specified(folder: Path, fields: str) -> Path:
     return path
 
 
+def iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat()
+
+
 def with_trades(folder: Path, *ticks: tuple[float, float, float, float]) -> Desk:
     """A desk for (second, bid, ask, last) of a symbol whose trades are published."""
     path = folder / "eurusd_ticks.csv"
-    rows = [
-        f"{datetime.fromtimestamp(OPENING + second, timezone.utc).isoformat()},{bid},{ask},{last},1"
-        for second, bid, ask, last in ticks
-    ]
+    rows = [f"{iso(OPENING + second)},{bid},{ask},{last},1" for second, bid, ask, last in ticks]
     path.write_text("\n".join(["timestamp,bid,ask,last,volume", *rows, ""]), encoding="utf-8")
     instruments = specified(folder, "has_last = true\nfilling_mode = 7")
     return Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=instruments))
@@ -53,6 +56,28 @@ def test_one_that_would_wait_does(tmp_path: Path) -> None:
     desk.at(20)
     (deal,) = desk.get("history_deals_get", ticket=order)
     assert (deal.time, deal.price) == (OPENING + 20, 1.1005)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["timestamp,bid,ask", "{0},1.1,1.1001", "{1},1.098,1.0981", "{2},1.1,1.1001"],
+        ["time,open,high,low,close,tick_volume,spread,real_volume", "{0:.0f},1.1,1.1,1.098,1.1,40,10,0"],
+    ],
+    ids=["ticks", "bars"],
+)
+def test_of_a_replay_without_trades_the_quotes_count(tmp_path: Path, lines: list[str]) -> None:
+    """Section 5: exchange symbols trigger on last, of which there is none in a file of quotes."""
+    path = tmp_path / "eurusd_m1.csv"
+    is_bars = len(lines) == 2
+    moments = [OPENING + s if is_bars else iso(OPENING + s) for s in (0, 30, 60)]
+    path.write_text("\n".join([*lines, ""]).format(*moments), encoding="utf-8")
+    instruments = specified(tmp_path, "has_last = true")
+    desk = Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=instruments))
+    ticket = desk.deal(BUY, 0.1, sl=1.0985).order
+    assert desk.get("symbol_info_tick", "EURUSD").last == 0.0
+    desk.at(59)
+    assert desk.get("history_deals_get", position=ticket)[-1].reason == c.DEAL_REASON_SL
 
 
 def test_where_hedging_is_prohibited_no_activation_opens_against_a_position(quotes: Quotes) -> None:

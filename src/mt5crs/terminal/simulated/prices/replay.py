@@ -67,11 +67,20 @@ class Replay(NamedTuple):
         return float(self.bars["open"][0])
 
     def fit(self, instrument: Instrument) -> Instrument:
-        """Return the instrument with the file's digits where it has more, and in Market Watch."""
+        """Return the instrument with the file's digits where it has more, and in Market Watch.
+
+        Where the file has quotes alone no trades are published, so quotes set orders off.
+        """
+        has_last = instrument.has_last and self._has_trades()
+        instrument = msgspec.structs.replace(instrument, visible=True, has_last=has_last)
         if self.digits <= instrument.digits:
-            return msgspec.structs.replace(instrument, visible=True)
+            return instrument
         size = float(f"1e-{self.digits}")
-        return msgspec.structs.replace(instrument, digits=self.digits, tick_size=size, visible=True)
+        return msgspec.structs.replace(instrument, digits=self.digits, tick_size=size)
+
+    def _has_trades(self) -> bool:
+        trades = self.bars["real_volume"] if self.ticks is None else self.ticks["last"]
+        return bool((trades > 0).any())
 
     def source(self, instrument: Instrument, modelling: str = "every_tick") -> PriceSource:
         """Return the prices as those of an instrument that fits."""
