@@ -365,3 +365,19 @@ def test_ohlc_modelling_of_a_replay(tmp_path: Path) -> None:
 def test_impossible_settings(settings: dict[str, float]) -> None:
     with pytest.raises(SettingError, match="must be above 0"):
         SimulatedConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_prices_older_than_all_time_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "eurusd_ticks.csv"
+    path.write_text("timestamp,bid,ask\n1969-12-31T23:59:00,1.1,1.1001\n1970-01-01T00:01:00,1.1,1.1001\n")
+    with pytest.raises(SettingError, match="prices of EURUSD are older than 1970"):
+        load_replays([path])
+
+
+def test_a_replay_of_the_first_day_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "eurusd_ticks.csv"
+    path.write_text("timestamp,bid,ask\n1970-01-01T00:01:00,1.1,1.1001\n1970-01-01T01:00:00,1.2,1.2001\n")
+    desk = Desk(SimulatedConfig(replay=(path,), start=120.0, speed=1.0))
+    assert len(desk.get("symbols_get")) == desk.get("symbols_total")
+    assert desk.deal(c.ORDER_TYPE_BUY, 0.1).price == 1.1001
+    assert len(desk.get("copy_rates_from_pos", "GBPUSD", c.TIMEFRAME_M1, 0, 10)) == 3

@@ -135,7 +135,7 @@ def load_replays(paths: Sequence[Path], symbol: str = "") -> list[Replay]:
         )
     parts = [part for path in paths for part in _parts(path, symbol)]
     symbols = dict.fromkeys(part.symbol for part in parts)
-    return [_replay(name, [part for part in parts if part.symbol == name]) for name in symbols]
+    return [_dated(_replay(name, [part for part in parts if part.symbol == name])) for name in symbols]
 
 
 def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
@@ -156,9 +156,9 @@ def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
     if steps.any():
         raise SettingError(f"prices: those of {symbol} do not ascend in time")
     if not are_ticks:
-        return Replay(symbol, digits_of(*(rows[name] for name in OHLC)), rows)
+        return _dated(Replay(symbol, digits_of(*(rows[name] for name in OHLC)), rows))
     digits = digits_of(rows["bid"], rows["ask"])
-    return Replay(symbol, digits, collect(rows, digits), rows)
+    return _dated(Replay(symbol, digits, collect(rows, digits), rows))
 
 
 def symbol_in(path: Path) -> str:
@@ -280,6 +280,14 @@ def _joined(symbol: str, held: list[Recording]) -> Replay:
         return Replay(symbol, digits, _one([part.bars for part in stretches]))
     whole = _one(ticks)
     return Replay(symbol, digits, collect(whole, digits), whole)
+
+
+def _dated(replay: Replay) -> Replay:
+    """Return a replay all of whose times are ones that MetaTrader has."""
+    if replay.bars["time"][0] < 0:
+        hint = "times are counted from 1970-01-01 on"
+        raise SettingError(f"replay: prices of {replay.symbol} are older than 1970", hint=hint)
+    return replay
 
 
 def _begin(part: Recording) -> int:
