@@ -171,3 +171,16 @@ def test_nothing_happens_twice_and_the_clock_may_stand(quotes: Quotes) -> None:
     for _ in range(3):
         desk.terminal.advance()
     assert len(deals(desk)) == 1
+
+
+def test_a_request_has_one_time(quotes: Callable[..., Desk]) -> None:
+    """The clock goes on by half a second with every look at it; nothing is touched by what came before it."""
+    desk = quotes((0, 1.1, 1.1001), (1, 1.2, 1.2001), (2, 1.3, 1.3001), (3600, 1.3, 1.3001))
+    readings = iter([OPENING + 0.4 + n / 2 for n in range(10_000)])
+    desk.terminal.market.clock.read = lambda: next(readings)
+    ticket = desk.deal(0, 0.1, tp=1.2).order
+    orders = desk.get("history_orders_get", position=ticket)
+    deals = desk.get("history_deals_get", position=ticket)
+    assert len(deals) == 2  # by now the price has come to the take profit
+    assert (deals[0].price, deals[0].time) == (1.1001, OPENING)
+    assert deals[0].time_msc == orders[0].time_setup_msc == orders[0].time_done_msc < deals[1].time_msc

@@ -240,8 +240,14 @@ class SimulatedTerminal:
         return done(account_info(self.config, self.switches, self._account.totals()))
 
     def _order_send(self, request: Mapping[str, object]) -> Result:
-        self._activation.run(self._market.clock.now_msc())
-        result = self._dealing.order_send(request)
+        clock = self._market.clock
+        was_held = clock.is_held
+        clock.hold(True)  # a request has one time: ticks that come meanwhile come after it
+        try:
+            self._activation.run(clock.now_msc())
+            result = self._dealing.order_send(request)
+        finally:
+            clock.hold(was_held)
         if result.value is not None:
             if result.value.retcode in DONE:
                 if result.value.request.action in OPENING:  # what is held is in Market Watch

@@ -33,6 +33,11 @@ class ServerClock:
         self._stretch = zone.stretch(self._start)
         self._held: float | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether server time stands still."""
+        return self._held is not None
+
     def hold(self, on: bool) -> None:
         """Let server time stand still for who reads it here, or go on where it really is."""
         self._held = (self.now() if self._held is None else self._held) if on else None
