@@ -192,9 +192,9 @@ def _checked(kwargs: dict[str, Any], checks: dict[str, Check]) -> list[Any]:
 
 def _check(kwargs: dict[str, Any], checks: dict[str, Check]) -> None:
     """Make sure that the keywords which are there are what they must be; the first bad one wins."""
-    for name, check in checks.items():
-        if name in kwargs and not check(kwargs[name]):
-            raise ArgumentError(f'Invalid "{name}" argument')
+    wrong = [name for name, value in kwargs.items() if name in checks and not checks[name](value)]
+    if wrong:
+        raise ArgumentError(f'Invalid "{min(wrong, key=list(checks).index)}" argument')
 
 
 def _present(names: Sequence[str], wire: Bound) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class Request:
             raise ArgumentError(INVALID_ARGUMENTS)
         fields = cast("dict[str, Any]", request)
         _check(fields, self.FIELDS)
-        return [{field: _plain(fields[field]) for field in self.FIELDS if field in fields}]
+        return [{field: _plain(value) for field, value in fields.items() if field in self.FIELDS}]
 
     def unpack(self, wire: Bound) -> Call:
         """See `Signature.unpack`."""

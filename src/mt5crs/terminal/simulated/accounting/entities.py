@@ -23,6 +23,11 @@ AVERAGE_DIGITS = 10  # of an average open price: beyond the symbol's own, short 
 BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
 
 
+def less(volume: float, other: float) -> float:
+    """Return a volume less another one: mostly all of it, which needs no rounding."""
+    return 0.0 if volume == other else round(volume - other, VOLUME_DIGITS)
+
+
 def market_price(is_buy: bool, bid: float, ask: float) -> float:
     """Return what a market order fills at."""
     return ask if is_buy else bid
@@ -88,7 +93,7 @@ class Position:
             self.price_open = price if price == self.price_open else round(average, AVERAGE_DIGITS)
             self.volume = round(both, VOLUME_DIGITS)
             return
-        left = round(self.volume - volume, VOLUME_DIGITS)
+        left = less(self.volume, volume)
         if left < 0:
             self.type = POSITION_TYPE_BUY if is_buy else POSITION_TYPE_SELL
             self.price_open = price

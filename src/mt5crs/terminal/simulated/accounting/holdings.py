@@ -194,7 +194,7 @@ def _numbers(position: Position) -> tuple[float, float, float, float]:
     return position.volume, position.price_open, position.margin_rate, position.swap
 
 
-_Entry = tuple[int, int, float, float]  # of a deal: its position, entry, volume, margin rate
+_Opened = tuple[float, float]  # of a position: its volume and its margin rate
 
 
 class Holdings:
@@ -225,8 +225,7 @@ class Holdings:
         self._netting = netting
         self._left: dict[str, tuple[Leg, Leg]] = {}  # of symbols without a position
         self._places: dict[int, tuple[str, Leg]] = {}
-        self._entries: list[_Entry] = []
-        self._stale: dict[int, None] = {}
+        self._stale: dict[int, _Opened | None] = {}  # None where only a deal would say so
 
     def note(self, deal: TradeDeal) -> None:
         """Take note of a deal; its position may have changed already or change right after."""
@@ -234,47 +233,44 @@ class Holdings:
         rate = 0.0
         if deal.entry in (DEAL_ENTRY_IN, DEAL_ENTRY_INOUT):
             rate = self._money.margin_rate(symbol, deal.type == DEAL_TYPE_BUY, deal.price) or 0.0
-        self._entries.append((deal.position_id, deal.entry, deal.volume, rate))
-        self._stale[deal.position_id] = None
+        identifier, volume = deal.position_id, deal.volume
+        held, old = self._opened(identifier)
+        if deal.entry == DEAL_ENTRY_INOUT:
+            self._stale[identifier] = (max(volume - held, 0.0), rate)
+        elif deal.entry == DEAL_ENTRY_IN:
+            self._stale[identifier] = (held + volume, (held * old + volume * rate) / (held + volume))
+        else:
+            self._stale[identifier] = (max(held - volume, 0.0), old)
+
+    def _opened(self, identifier: int) -> _Opened:
+        """Return what a position is after the deals so far; volume that is added brings its rate along."""
+        known = self._stale.get(identifier)
+        if known is not None:
+            return known
+        place = self._places.get(identifier)
+        if place is None:
+            return 0.0, 0.0
+        position = self._find(identifier)
+        return place[1].volume_of(identifier), 0.0 if position is None else position.margin_rate
 
     def refresh(self, positions: Iterable[Position]) -> None:
         """Take note that positions have changed without a deal."""
-        self._stale.update(dict.fromkeys(position.identifier for position in positions))
+        for position in positions:
+            self._stale.setdefault(position.identifier, None)
 
     def update(self) -> AbstractSet[str]:
         """Bring the legs up to date; return the symbols of which anything changed."""
         if not self._stale and len(self._places) == len(self._positions):
             return NONE
         changed: set[str] = set()
-        if self._stale:
-            rates = self._margin_rates()
-            for identifier in self._stale:
-                changed |= self._place(identifier, rates.get(identifier))
-            self._stale.clear()
+        for identifier, opened in self._stale.items():
+            changed |= self._place(identifier, 0.0 if opened is None else opened[1])
+        self._stale.clear()
         if len(self._places) != len(self._positions):
             changed |= self._start_over()
         return changed
 
-    def _margin_rates(self) -> dict[int, float]:
-        """Return the new margin rates of positions: volumes added bring the rate of their deal along."""
-        found: dict[int, tuple[float, float]] = {}
-        for identifier, entry, volume, rate in self._entries:
-            place = self._places.get(identifier)
-            held, old = found.get(identifier) or (0.0, 0.0)
-            if place is not None and identifier not in found:
-                position = self._find(identifier)
-                held = place[1].volume_of(identifier)
-                old = 0.0 if position is None else position.margin_rate
-            if entry == DEAL_ENTRY_INOUT:
-                found[identifier] = (max(volume - held, 0.0), rate)
-            elif entry == DEAL_ENTRY_IN:
-                found[identifier] = (held + volume, (held * old + volume * rate) / (held + volume))
-            else:
-                found[identifier] = (max(held - volume, 0.0), old)
-        self._entries.clear()
-        return {identifier: rate for identifier, (_held, rate) in found.items()}
-
-    def _place(self, identifier: int, rate: float | None) -> set[str]:
+    def _place(self, identifier: int, rate: float) -> set[str]:
         """Put a position where it belongs now; return the symbols that are concerned."""
         before = self._places.pop(identifier, None)
         position = self._find(identifier)
@@ -328,5 +324,5 @@ class Holdings:
         self.legs.clear()
         self._places.clear()
         for position in self._positions.values():
-            changed |= self._place(position.identifier, None)
+            changed |= self._place(position.identifier, 0.0)
         return changed

@@ -7,9 +7,9 @@ from mt5crs.model import TradeDeal
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import (
     BUYS,
-    VOLUME_DIGITS,
     Order,
     Position,
+    less,
     position_of,
 )
 
@@ -62,7 +62,7 @@ class Ledger:
             deal = self._add(order, position, volume, price, msc)
         else:
             deal = self._oppose(order, position, volume, price, msc)
-        order.volume_current = round(order.volume_current - volume, VOLUME_DIGITS)
+        order.volume_current = less(order.volume_current, volume)
         return deal
 
     def close_by(self, order: Order, one: Position, other: Position, msc: int) -> TradeDeal:
@@ -152,7 +152,7 @@ class Ledger:
     def _oppose(self, order: Order, position: Position, volume: float, price: float, msc: int) -> TradeDeal:
         """Reduce, close or reverse a position, by one deal with the result of the part that it closes."""
         order.position_id = position.identifier
-        reverses = round(volume - position.volume, VOLUME_DIGITS) > 0
+        reverses = less(volume, position.volume) > 0
         closed = position.volume if reverses else volume
         entry = c.DEAL_ENTRY_INOUT if reverses else c.DEAL_ENTRY_OUT
         profit = self._profit(position, closed, price)

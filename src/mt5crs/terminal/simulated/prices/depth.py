@@ -111,7 +111,8 @@ class Depth:
             least: Where there is less than this, nothing is filled.
         """
         fills = self.peek(instrument, tick, is_buy, volume, limit)
-        if least and round(sum([fill.volume for fill in fills]) - least, EXACT) < 0:
+        there = sum([fill.volume for fill in fills])
+        if there < least and round(there - least, EXACT) < 0:
             return []
         if instrument.book_depth:
             taken = self._taken_at(instrument.name, tick)
