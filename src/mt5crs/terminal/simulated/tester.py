@@ -19,6 +19,7 @@ from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.model import RatesArray, TicksArray
 from mt5crs.operation import Operation, P, R, directly
 from mt5crs.terminal.simulated.config import SimulatedConfig
+from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
 from mt5crs.terminal.simulated.prices.market import Playback
 from mt5crs.terminal.simulated.terminal import SimulatedTerminal
 
@@ -99,7 +100,8 @@ class Tester:
     Or as a loop of one's own: `for bar in tester.bars("EURUSD"): ...`, one at a time.
 
     Args:
-        config: The settings; it starts at `start`, or else with the first price that is replayed.
+        config: The settings; without them the defaults with four ticks a bar (`modelling` is `ohlc`). It
+            starts at `start`, or else with the first price that is replayed.
         prices: M1 bars or ticks to replay, by symbol, as `copy_rates_range` and `copy_ticks_range` return
             them; beside the files of `config.replay`.
 
@@ -117,7 +119,7 @@ class Tester:
         config: SimulatedConfig | None = None,
         prices: Mapping[str, RatesArray | TicksArray] | None = None,
     ) -> None:
-        config = msgspec.structs.replace(config or SimulatedConfig(), speed=1.0)
+        config = msgspec.structs.replace(config or SimulatedConfig(modelling="ohlc"), speed=1.0)
         if not prices and not config.replay and config.start is None:
             hint = "give prices, a replay or a start"
             raise SettingError("nothing is replayed and no start is set", hint=hint)
@@ -191,7 +193,8 @@ class Tester:
         """Return the seconds since the start: the clock of the terminal."""
         if self._opens != self._found:
             self._found = self._opens
-            ticks = self._market.buffered(self._symbol).ticks(self._opens * 1000, self._opens * 1000 + 60_000)
-            msc = int(ticks["time_msc"][0]) if len(ticks) else self._opens * 1000
-            self._elapsed = msc / 1000 - self._start
+            msc = self._opens * 1000
+            window = self._market.buffered(self._symbol).window(msc)
+            first = window.msc[window.ahead(msc) :][:1].tolist()
+            self._elapsed = (first[0] if first and first[0] < msc + MINUTE_MSC else msc) / 1000 - self._start
         return self._elapsed
