@@ -35,6 +35,8 @@ LOTS, UNITS = 0.1, 10_000
 FAR = 0.05  # of the price: where SL and TP are
 HELD = 100  # positions, and as many pending orders
 TICK_EVERY = 100  # milliseconds
+STRETCH, STEPS = 1_000_000, 100_000  # ticks; in a quick run too, since they take tenths of a second
+LEAST_ROUNDS = 3
 CENT = 0.01
 
 
@@ -149,22 +151,22 @@ def step_by_step(ticks: TicksArray) -> Case:
 
     def once() -> float:
         stage = Stage(ticks)
-        advance, steps = stage.terminal.advance, min(len(ticks), 100_000)
-        moments = [number * TICK_EVERY / 1000 for number in range(steps)]
+        advance = stage.terminal.advance
+        moments = [number * TICK_EVERY / 1000 for number in range(STEPS)]
         start = perf_counter()
         for stage.now in moments:
             advance()
         took = perf_counter() - start
         stage.check()
-        return took / steps
+        return took / STEPS
 
     return lambda times: [once() for _ in range(times)]
 
 
 def _account(effort: Effort) -> list[Figure]:
-    ticks = quotes(effort.bars)
+    ticks = quotes(STRETCH)
     cases = {"floor": one_comparison(ticks), "once": in_one_step(ticks), "steps": step_by_step(ticks)}
-    rounds, _ = take_turns(cases, effort.transfers, 1)
+    rounds, _ = take_turns(cases, max(effort.transfers, LEAST_ROUNDS), 1)
     held = f"{HELD} positions and {HELD} pending orders"
     rate = [len(ticks) / seconds / 1e6 for seconds in rounds["once"]]
     each = [seconds * 1e9 for seconds in rounds["steps"]]
@@ -184,10 +186,14 @@ def _account(effort: Effort) -> list[Figure]:
 # ---- a year of bars ---------------------------------------------------------------------------------
 
 
-def _turn(bar_time: int) -> int | None:
-    """Return what to open when a bar is complete: the order type at a full hour, else None."""
-    hour, rest = divmod(bar_time + MINUTE, HOUR)
-    return None if rest else hour % 2
+def _turns(bar_time: int) -> bool:
+    """Whether a bar is the last one of an hour."""
+    return (bar_time + MINUTE) % HOUR == 0
+
+
+def _kind(bar_time: int) -> int:
+    """Return what to open after it: the order type."""
+    return (bar_time + MINUTE) // HOUR % 2
 
 
 def _levels(kind: int, close: float) -> tuple[float, float]:
@@ -200,15 +206,15 @@ def rehearse(bars: RatesArray) -> Sequence[Trade]:
     deal = c.TRADE_ACTION_DEAL
 
     def reverse_hourly(mt5: Any, bar: Bar) -> None:
-        kind = _turn(bar.time)
-        if kind is None:
+        if not _turns(bar.time):
             return
+        kind = _kind(bar.time)
         for held in mt5.positions_get(symbol=SYMBOL):
             mt5.order_send(action=deal, symbol=SYMBOL, volume=LOTS, type=1 - held.type, position=held.ticket)
         sl, tp = _levels(kind, bar.close)
         mt5.order_send(action=deal, symbol=SYMBOL, volume=LOTS, type=kind, sl=sl, tp=tp)
 
-    tester = Tester(SimulatedConfig(modelling="ohlc"), {SYMBOL: bars})
+    tester = Tester(prices={SYMBOL: bars})
     tester.run(reverse_hourly, SYMBOL)
     return _ours(tester, bars)
 
@@ -216,14 +222,13 @@ def rehearse(bars: RatesArray) -> Sequence[Trade]:
 def _ours(tester: Tester, bars: RatesArray) -> Sequence[Trade]:
     deals = tester.mt5.history_deals_get(0, 1 << 40) or ()
     opened = {deal.position_id: deal for deal in deals if deal.entry == c.DEAL_ENTRY_IN}
-    places = {int(time): place for place, time in enumerate(bars["time"].tolist())}
+    closed = [(opened[deal.position_id], deal) for deal in deals if deal.entry == c.DEAL_ENTRY_OUT]
+    times = np.array([(entered.time, out.time) for entered, out in closed], np.int64).reshape(-1, 2)
+    places = np.searchsorted(bars["time"], times // MINUTE * MINUTE).tolist()
     trades = []
-    for out in deals:
-        if out.entry == c.DEAL_ENTRY_OUT:
-            entered = opened[out.position_id]
-            entry, left = (places[deal.time // MINUTE * MINUTE] for deal in (entered, out))
-            units = round(entered.volume * UNITS / LOTS) * (1 if entered.type == c.DEAL_TYPE_BUY else -1)
-            trades.append(Trade(entry, left, entered.price, out.price, units, out.profit))
+    for (entered, out), (entry, left) in zip(closed, places, strict=True):
+        units = round(entered.volume * UNITS / LOTS) * (1 if entered.type == c.DEAL_TYPE_BUY else -1)
+        trades.append(Trade(entry, left, entered.price, out.price, units, out.profit))
     return trades
 
 
@@ -238,9 +243,10 @@ def backtest(bars: RatesArray) -> Callable[[], Sequence[Trade]]:
         def init(self) -> None: ...
 
         def next(self) -> None:
-            kind = _turn(times[len(self.data) - 1])
-            if kind is None:
+            bar_time = times[len(self.data) - 1]
+            if not _turns(bar_time):
                 return
+            kind = _kind(bar_time)
             if self.position:
                 self.position.close()
             sl, tp = _levels(kind, self.data.Close[-1])
@@ -284,7 +290,7 @@ def _year(effort: Effort) -> list[Figure]:
     theirs = backtest(bars)
     compare(rehearse(bars), theirs())
     cases = {"ours": _once(lambda: rehearse(bars), len(bars)), "theirs": _once(theirs, len(bars))}
-    rounds: Rounds = take_turns(cases, effort.transfers, 1)[0]
+    rounds: Rounds = take_turns(cases, max(effort.transfers, LEAST_ROUNDS), 1)[0]
     trades = f"{len(bars):,} M1 bars, reversed every hour"
     raw = {"backtesting_us_per_bar": median(rounds["theirs"]) * 1e6}
     each = [seconds * 1e6 for seconds in rounds["ours"]]
