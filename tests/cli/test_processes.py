@@ -48,6 +48,36 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
     assert not ready_file.exists()
 
 
+def test_a_gateway_says_what_it_replays(tmp_path: Path) -> None:
+    file = tmp_path / "eurusd.csv"
+    rows = [f"{1_763_985_600 + 60 * n},1.1,1.2,1.0,1.1,5,1" for n in range(10)]
+    file.write_text("\n".join(["time,open,high,low,close,tick_volume,spread", *rows, ""]))
+    options = ("--port", "0", "--stream-port", "0", "--replay", str(file), "--set", "start=2025-11-24T12:05")
+    with start("gateway", *options, "--fault", "crash:operation=account_info") as gateway:
+        assert line(gateway).startswith("listening")
+        assert "account 5001001" in line(gateway)  # faults befall clients' calls alone
+        said = line(gateway)
+        gateway.send_signal(signal.SIGINT)
+        gateway.communicate(timeout=PATIENCE)
+    assert "a replay of EURUSD (10 minutes, 2025-11-24 to 2025-11-24), from 2025-11-24 12:05 on" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("leverag=5", "there is no setting 'leverag'"),
+        ("leverage", "no value"),
+        ("leverage=x", "Expected `int`"),
+        ("start=noon", "no time"),
+        ("margin_mode=both", "must be one of hedging, netting, exchange"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_said(value: str, said: str) -> None:
+    result = process("gateway", "--port", "0", "--stream-port", "0", "--set", value)
+    assert (result.code, "Traceback" in result.err) == (2, False)
+    assert said in result.err
+
+
 def test_a_gateway_can_stop_with_its_standard_input() -> None:
     options = ("--port", "0", "--stream-port", "0", "--stop-with-stdin")
     with start("gateway", *options, stdin=subprocess.PIPE) as gateway:

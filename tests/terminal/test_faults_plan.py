@@ -90,6 +90,12 @@ def test_a_command_line_says_a_fault() -> None:
         "refuse",
         "reject:retcode=10013",
         "crash:point=noon",
+        "slow:seconds=nan",
+        "slow:seconds=inf",
+        "slow:",
+        "slow:seconds=1,seconds=2",
+        "refuse:retcode=1",
+        "refuse:retcode=10009",
     ],
 )
 def test_what_is_not_a_fault_is_said(text: str) -> None:

@@ -123,6 +123,31 @@ def test_an_account_with_a_symbol_that_is_not_there_is_refused(tmp_path: Path) -
         again(desk, instruments=None)
 
 
+@pytest.mark.parametrize(
+    "other", [{"seed": 5}, {"sessions": "real"}, {"server_offset": 2.0}, {"modelling": "ohlc"}]
+)
+def test_an_account_does_not_wake_up_in_another_market(
+    config: SimulatedConfig, other: dict[str, Any]
+) -> None:
+    desk = Desk(config)
+    desk.deal(0, 0.1)
+    desk.terminal.close()
+    with pytest.raises(SettingError, match="was used with seed 1"):
+        again(desk, **other)
+    assert again(desk).get("positions_total") == 1
+
+
+def test_of_a_replay_the_time_is_kept_too(quotes: Callable[..., Desk], tmp_path: Path) -> None:
+    """Nobody asked for the account, and the process ends without closing anything."""
+    path = tmp_path / "account.state"
+    desk = quotes((0, 1.1, 1.1001), (50, 1.2, 1.2001), (3600, 1.3, 1.3001), state=path)
+    desk.at(60)
+    desk.terminal.advance()
+    copy = tmp_path / "copy.state"
+    copy.write_bytes(path.read_bytes())
+    assert again(desk, OPENING, state=copy).get("symbol_info_tick", "EURUSD").bid == 1.2
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("wait"), st.floats(0.5, 7200.0)),

@@ -36,6 +36,7 @@ def state(**changes: object) -> State:
         "order_ticket": 12,
         "deal_ticket": 22,
         "selected": ["EURUSD", "USDJPY"],
+        "market": "seed 1",
         "positions": {},
         "orders": {},
         "history_orders": [],
@@ -154,5 +155,5 @@ def test_a_body_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="state: "):
+    with pytest.raises(SettingError, match="there is no folder"):
         StateFile(tmp_path / "nowhere" / "account.state", OWNER)

@@ -8,7 +8,7 @@ import pytest
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
 from mt5crs.model import RATES, TICKS, RatesArray
-from mt5crs.terminal.simulated import SimulatedConfig
+from mt5crs.terminal.simulated import Fault, SimulatedConfig
 from mt5crs.terminal.simulated.tester import Bar, Tester
 from tests.terminal.desk import OPENING
 
@@ -137,3 +137,28 @@ def test_the_handle_is_as_the_official_module() -> None:
 def test_what_cannot_be_tested_is_said(make: Any, text: str) -> None:
     with pytest.raises(SettingError, match=text):
         make()
+
+
+@pytest.mark.parametrize("name", ["low", "high", "close"])
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf"), 9.0])
+def test_rows_that_are_no_bars_are_refused(name: str, value: float) -> None:
+    rows = bars()
+    rows[name][2] = value
+    if name == "high" and value > 2:
+        rows["low"][2] = 8.0  # a high is one that is above the others
+    with pytest.raises(SettingError, match="row 2 of EURUSD is no bar"):
+        Tester(prices={"EURUSD": rows})
+
+
+def test_faults_happen_in_the_tester_too() -> None:
+    config = SimulatedConfig(faults=(Fault(kind="requote"), Fault(kind="slow", seconds=30.0)))
+    tester = Tester(config, {"EURUSD": bars()})
+    answers: list[Any] = []
+
+    def strategy(mt5: Any, bar: Bar) -> None:
+        sent = mt5.order_send(action=1, symbol="EURUSD", type=0, volume=0.1)
+        answers.append((sent and sent.retcode, mt5.last_error()[0], mt5.positions_total()))
+
+    tester.run(strategy, "EURUSD", OPENING + 660)
+    # Requoted; then slow, which who waits in the tester takes for no answer: it is filled by the next bar.
+    assert answers[:3] == [(10004, 1, 0), (None, -10005, 0), (10009, 1, 2)]

@@ -16,6 +16,7 @@ from mt5crs.settings import Settings, address
 if TYPE_CHECKING:
     from mt5crs.gateway.config import GatewayConfig
     from mt5crs.gateway.server import Server
+    from mt5crs.operation import Result
     from mt5crs.terminal.port import TerminalPort
 
 MARGIN_MODES = ("netting", "exchange", "hedging")
@@ -128,8 +129,8 @@ def gateway(
         "instruments": instruments, "state": state, "fault": fault, "faults": faults, "set": set_,
         "login": login, "server": server, "path": path,
     }  # fmt: skip
-    served, secret = _terminal(terminal, options)
-    _serve(config, served, secret, stop_with_stdin)
+    served, about = _terminal(terminal, options)
+    _serve(config, served, about, stop_with_stdin)
 
 
 def register(app: typer.Typer) -> None:
@@ -148,27 +149,33 @@ def _config(host: str | None, port: str | None, stream_port: str | None, **rest:
     return config
 
 
-def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "tuple[TerminalPort, str]":
-    """Return the terminal, and what may be said of its account's password."""
+def _terminal(kind: TerminalKind, options: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
+    """Return the terminal, and lines about it."""
     given = {name: value for name, value in options.items() if value not in (None, [])}
     for other, names in _ONLY_FOR.items():
         surplus = [name for name in names if name in given and other is not kind]
         if surplus:
             raise typer.BadParameter(f"--{surplus[0].replace('_', '-')} is not for the {kind.value} terminal")
-    return _simulated(given) if kind is TerminalKind.SIMULATED else (_official(given), "")
+    return _simulated(given) if kind is TerminalKind.SIMULATED else _official(given)
 
 
-def _simulated(given: dict[str, Any]) -> "tuple[TerminalPort, str]":
-    from mt5crs.cli.simulated import documented_password, simulated_config
+def _simulated(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
+    from mt5crs.api import OPERATIONS
+    from mt5crs.cli.simulated import documented_password, replay_lines, simulated_config
     from mt5crs.terminal.simulated import SimulatedTerminal
 
     config = simulated_config(given)
-    return SimulatedTerminal(config), documented_password(config)
+    terminal = SimulatedTerminal(config)
+    account = _account(terminal.carry_out(OPERATIONS["account_info"], []))
+    password = documented_password(config)
+    lines = [f"{account}, password {password}" if password else account]
+    return terminal, lines + replay_lines(terminal.market)
 
 
-def _official(given: dict[str, Any]) -> "TerminalPort":
+def _official(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
     import os
 
+    from mt5crs.api import OPERATIONS
     from mt5crs.terminal.official import OfficialTerminal
 
     account = {name: given.get(name) for name in ("login", "server")}
@@ -176,12 +183,15 @@ def _official(given: dict[str, Any]) -> "TerminalPort":
     password = os.environ.get("MT5_PASSWORD", "")
     if password and settings.login is None:
         raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
-    return OfficialTerminal(
+    terminal = OfficialTerminal(
         path=given.get("path", ""), login=settings.login or 0, server=settings.server or "", password=password
     )
+    return terminal, [_account(terminal.call(OPERATIONS["account_info"], []))]
 
 
-def _serve(config: "GatewayConfig", terminal: "TerminalPort", secret: str, stop_with_stdin: bool) -> None:
+def _serve(
+    config: "GatewayConfig", terminal: "TerminalPort", about: list[str], stop_with_stdin: bool
+) -> None:
     from mt5crs.gateway.server import Server
 
     try:
@@ -197,7 +207,7 @@ def _serve(config: "GatewayConfig", terminal: "TerminalPort", secret: str, stop_
         threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
     if not config.is_loopback and config.keys is None:
         note(WARNING.format(where=address(config.host, server.port)))
-    _announce(config, server, terminal, secret)
+    _announce(config, server, terminal, about)
     server.run()
 
 
@@ -207,26 +217,23 @@ def _wait_for_stdin(server: "Server") -> None:
     server.stop()
 
 
-def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort", secret: str) -> None:
+def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort", about: list[str]) -> None:
     where = address(config.host, server.port)
-    account = _account(terminal) + (f", password {secret}" if secret else "")
     lines = [
         f"listening on tcp://{where}, streams on {server.stream_port}, {terminal.name} terminal",
-        f"account {account}",
+        *about,
         f"keys {'on' if config.keys else 'off'}; stop with Ctrl-C",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _account(terminal: "TerminalPort") -> str:
-    from mt5crs.api import OPERATIONS
+def _account(answer: "Result") -> str:
     from mt5crs.model import AccountInfo
-    from mt5crs.terminal.port import Deferred
 
-    answer = terminal.call(OPERATIONS["account_info"], [])
-    if isinstance(answer, Deferred) or answer.value is None:
-        return "none yet"
+    if answer.value is None:
+        return "account none yet"
     account = AccountInfo(answer.value)
     kind = f"{MARGIN_MODES[account.margin_mode]}, 1:{account.leverage}"
-    return f"{account.login} on {account.server}, {kind}, balance {account.balance:.2f} {account.currency}"
+    balance = f"{account.balance:.2f} {account.currency}"
+    return f"account {account.login} on {account.server}, {kind}, balance {balance}"

@@ -1,6 +1,8 @@
 """From the command line to the settings of a simulated terminal."""
 
+import difflib
 import os
+from datetime import datetime, timezone
 from typing import Any, Literal, get_origin, get_type_hints
 
 import msgspec
@@ -10,6 +12,7 @@ from mt5crs.cli.options import existing
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.faults.plan import Fault, load_faults
+from mt5crs.terminal.simulated.prices.market import Market
 
 FILES = {"instruments": "instruments file", "faults": "faults file"}
 NAMES = {"symbol": "replay_symbol"}
@@ -52,12 +55,40 @@ def documented_password(config: SimulatedConfig) -> str:
     return config.password if config.password == SimulatedConfig().password else ""
 
 
+def replay_lines(market: Market) -> list[str]:
+    """Return what is replayed, from when on and how fast; nothing where nothing is."""
+    if not market.replayed:
+        return []
+    start = datetime.fromtimestamp(market.clock.now(), timezone.utc)
+    return [f"{', '.join(market.replayed)}, from {start:%Y-%m-%d %H:%M} on, speed {market.clock.speed:g}"]
+
+
 def _pair(text: str) -> tuple[str, Any]:
     """Return name and value of `NAME=VALUE`, the value as its setting wants it."""
     name, equals, value = text.partition("=")
-    if not equals or name not in KINDS:
-        raise SettingError(f"--set {text}", hint=f"NAME=VALUE, with a name of {', '.join(sorted(KINDS))}")
+    if not equals:
+        raise SettingError(f"--set {text}: no value", hint="NAME=VALUE, as in leverage=500")
+    if name not in KINDS:
+        known = difflib.get_close_matches(name, KINDS, n=3) or sorted(KINDS)
+        raise SettingError(f"--set {text}: there is no setting {name!r}", hint=f"perhaps {', '.join(known)}")
+    if name == "start":
+        return name, _moment(text, value)
     return name, _convert(f"--set {text}", name, value)
+
+
+def _moment(said: str, value: str) -> float:
+    """Return a server time: epoch seconds, or a date with or without a time."""
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise SettingError(
+            f"--set {said}: no time", hint="2025-11-03, 2025-11-03T08:00 or epoch seconds"
+        ) from error
+    return moment.replace(tzinfo=timezone.utc).timestamp()  # the server's wall clock, as if it were UTC
 
 
 def _convert(said: str, name: str, value: object) -> Any:

@@ -1,8 +1,9 @@
 """How a simulated terminal is set up."""
 
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -87,14 +88,19 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tradeapi_disabled: bool = False
     maxbars: int = 2_000_000
 
+    @property
+    def keeps_wall_time(self) -> bool:
+        """Whether server time goes as the clock does, so that it is known after any pause."""
+        return not self.replay and self.start is None and self.speed in (None, 1.0)
+
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
-            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
-                choices = ", ".join(get_args(kind))
-                raise SettingError(f"{name} is {getattr(self, name)!r}: must be one of {choices}")
+        for name, kind in _KINDS.items():
+            msgspec.structs.force_setattr(self, name, _READ.get(name, _read)(name, getattr(self, name), kind))
         for name in ("deposit", "start", "speed", "margin_so_call", "margin_so_so"):
             if not isfinite(getattr(self, name) or 0.0):
                 raise SettingError(f"{name} is {getattr(self, name)}: must be a finite number")
+        if self.login <= 0:
+            raise SettingError(f"login is {self.login}: must be above 0")
         for name in ("limit_orders", "limit_positions"):
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} is {getattr(self, name)}: must be 0, for no limit, or more")
@@ -109,3 +115,48 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             )
         if self.speed is not None and self.speed <= 0:
             raise SettingError(f"speed is {self.speed}: must be above 0")
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """Return a setting's value in its own type.
+
+    Raises:
+        SettingError: It is of another.
+    """
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise SettingError(f"{name} is {value!r}: must be one of {', '.join(get_args(kind))}")
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{name} is {value!r}: {error}") from error
+
+
+def _path(name: str, value: Any, kind: Any) -> Path | None:
+    try:
+        return None if value is None else Path(value)
+    except TypeError as error:
+        raise SettingError(f"{name} is {value!r}: must be a path") from error
+
+
+def _paths(name: str, value: Any, kind: Any) -> tuple[Path, ...]:
+    """Return paths; text, and a single one, are as good."""
+    try:
+        return (Path(value),) if isinstance(value, str | Path) else tuple(map(Path, value))
+    except TypeError as error:
+        raise SettingError(f"{name} is {value!r}: must be paths") from error
+
+
+def _faults(name: str, value: Any, kind: Any) -> tuple[Fault, ...]:
+    """Return faults; in words as on a command line is as good."""
+    told = (value,) if isinstance(value, str | Fault) else tuple(value)
+    return tuple(Fault.parse(fault) if isinstance(fault, str) else fault for fault in told)
+
+
+_KINDS = get_type_hints(SimulatedConfig)
+_READ: dict[str, Callable[[str, Any, Any], Any]] = {
+    "instruments": _path,
+    "state": _path,
+    "replay": _paths,
+    "faults": _faults,
+}
+"""How the settings are read that are not what JSON knows."""

@@ -54,6 +54,7 @@ class State(msgspec.Struct, kw_only=True):
         order_ticket: The next one.
         deal_ticket: The next one.
         selected: The symbols in Market Watch.
+        market: What its prices came from, in words.
         positions: By ticket, oldest first.
         orders: By ticket, oldest first.
         history_orders: In the order in which they were done.
@@ -67,13 +68,14 @@ class State(msgspec.Struct, kw_only=True):
     order_ticket: int
     deal_ticket: int
     selected: list[str]
+    market: str
     positions: Mapping[int, Position]
     orders: Mapping[int, Order]
     history_orders: Sequence[TradeOrder]
     history_deals: Sequence[TradeDeal]
 
 
-MARKS = ("balance", "credit", "seen_msc", "request_id", "order_ticket", "deal_ticket", "selected")
+MARKS = ("balance", "credit", "seen_msc", "request_id", "order_ticket", "deal_ticket", "selected", "market")
 
 
 class StateFile:
@@ -92,6 +94,10 @@ class StateFile:
         self._bodies: dict[str, dict[int, bytes]] = {"positions": {}, "orders": {}}
         self._lengths = {"history_orders": 0, "history_deals": 0}
         self._is_behind = False
+        if not path.absolute().parent.is_dir():
+            raise SettingError(f"state: there is no folder {path.absolute().parent}")
+        if path.is_dir():
+            raise SettingError(f"state: {path} is a folder", hint="name a file in it")
         try:
             self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
             try:

@@ -13,6 +13,7 @@ from mt5crs.constants import (
     TRADE_RETCODE_DONE_PARTIAL,
     TRADE_RETCODE_PLACED,
 )
+from mt5crs.errors import SettingError
 from mt5crs.last_error import AUTHORIZATION_FAILED
 from mt5crs.model import TicksArray
 from mt5crs.operation import Operation, Result, done
@@ -38,6 +39,8 @@ from mt5crs.terminal.simulated.trading.requests import Trading
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
 EAGER = 0.001
 EARLY = 0.02  # milliseconds
+SAVE_EVERY = 1.0
+"""Seconds after which the time that has been seen is saved, whatever else has happened."""
 DONE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL})
 OPENING = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING})
 TIMELESS = frozenset({"order_calc_margin", "order_calc_profit"})
@@ -76,6 +79,9 @@ class SimulatedTerminal:
         self._state = StateFile(config.state, _owner(config)) if config.state is not None else None
         saved = None if self._state is None else self._state.load()
         self._market = market = Market(config, clock, playback, 0 if saved is None else saved.seen_msc)
+        if saved is not None and saved.market != market.identity:
+            self._refuse_other_market(saved.market)
+        _check_faults(config, market)
         now_msc = market.clock.now_msc()
         money = Money(market.symbols, market.tick, config.currency, config.leverage, config.currency_digits)
         self._account = Account(market.symbols, market.tick, money, config.margin_mode)
@@ -156,6 +162,8 @@ class SimulatedTerminal:
 
     def advance(self) -> float:
         """See `TerminalPort.advance`."""
+        if self._is_stale():
+            self._save()
         due = self.faults.pass_time() if self.faults.armed else NEVER
         self._pass_time()
         due = min(due, self._due)
@@ -264,9 +272,17 @@ class SimulatedTerminal:
         held = {order.symbol for order in self._account.orders.values()}
         return held.union(position.symbol for position in self._account.positions.values())
 
+    def _is_stale(self) -> bool:
+        """Whether the time in the file is so old that after a crash it would go back for who watches."""
+        if self._state is None or self.config.keeps_wall_time:
+            return False
+        return self._read_clock() >= self._saved_at + SAVE_EVERY
+
     def _save(self) -> None:
         if self._state is None:
             return
+        self._saved_at = self._read_clock()
+        self._activation.run(self._market.clock.now_msc())
         account, history = self._account, self._account.history
         order_ticket, deal_ticket = account.next_tickets
         self._state.save(
@@ -278,11 +294,21 @@ class SimulatedTerminal:
                 order_ticket=order_ticket,
                 deal_ticket=deal_ticket,
                 selected=sorted(self._market.selected),
+                market=self._market.identity,
                 positions=account.positions,
                 orders=account.orders,
                 history_orders=history.orders,
                 history_deals=history.deals,
             )
+        )
+
+    def _refuse_other_market(self, before: str) -> None:
+        """Refuse a state file whose account would meet prices that are not those it was left with."""
+        if self._state is not None:
+            self._state.close()
+        raise SettingError(
+            f"state: {self.config.state} was used with {before}; now it would be {self._market.identity}",
+            hint="give the same settings, or another file",
         )
 
     def _restore(self, saved: State) -> None:
@@ -295,6 +321,12 @@ class SimulatedTerminal:
             account.history.add_deal(deal)
         self._trading.request_id = saved.request_id
         self._market.selected = set(saved.selected) & self._market.symbols.keys()
+
+
+def _check_faults(config: SimulatedConfig, market: Market) -> None:
+    for fault in config.faults:
+        if fault.symbol and fault.symbol not in market.symbols:
+            raise SettingError(f"fault {fault.kind}: there is no symbol {fault.symbol!r}")
 
 
 def _owner(config: SimulatedConfig) -> Owner:

@@ -15,9 +15,10 @@ from mt5crs import constants
 from mt5crs.api import Terminal
 from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.errors import SettingError
-from mt5crs.last_error import SUCCESS, LastError
+from mt5crs.last_error import IPC_TIMEOUT, SUCCESS, LastError
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.operation import Operation, P, R, directly
+from mt5crs.operation import Operation, P, R, Result, directly
+from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
 from mt5crs.terminal.simulated.prices.market import Playback
@@ -60,7 +61,10 @@ class Handle(Terminal):
         except ArgumentError as error:
             self._error = error.error
             return op.misuse  # type: ignore[no-any-return]
-        value, self._error = self._terminal.carry_out(op, wire)
+        answer = self._terminal.call(op, wire)
+        if isinstance(answer, Deferred):  # a fault: the answer would come too late for who waits here
+            answer = answer.result or Result(op.failure, IPC_TIMEOUT)
+        value, self._error = answer
         return value  # type: ignore[no-any-return]
 
     def last_error(self) -> LastError:
@@ -81,7 +85,8 @@ class Tester:
     the last bar the market is closed. Between the calls time passes as it does on the live terminal: every
     tick of the bars goes through the account (`SimulatedConfig.modelling` says how many a bar has).
 
-    What is written for `import MetaTrader5 as mt5` runs unchanged, since `mt5` is its first argument::
+    What is written for `import MetaTrader5 as mt5` runs, with `mt5` as its first argument: the functions
+    and the constants are there, the helpers `Buy`, `Sell` and `Close` are not::
 
         def reverse_hourly(mt5, bar):
             if (bar.time + 60) % 3600:

@@ -1,5 +1,6 @@
 """What faults do to calls."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
@@ -12,6 +13,8 @@ from mt5crs.last_error import IPC_TIMEOUT
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.faults.plan import Fault, Kind, Schedule
+
+log = logging.getLogger(__name__)
 
 NEVER = float("inf")
 POWER_CUT = 137
@@ -100,6 +103,7 @@ class Faults:
         fault = self._schedule.draw(op.name, _symbol(wire), self._clock())
         if fault is None:
             return self._levers.carry_out(op, wire)
+        log.warning("fault: %s befalls %s %s", fault.kind, op.name, _symbol(wire))
         return self._effects[fault.kind](fault, op, wire)
 
     def pass_time(self) -> float:
@@ -109,6 +113,8 @@ class Faults:
             heappop(self._agenda)[2]()
         spells = self._schedule.spells(now)
         if spells != self._spells:
+            for name in sorted(spells ^ self._spells):
+                log.warning("fault: %s %s", name, "begins" if name in spells else "is over")
             self._spells = spells
             self._levers.set_spells(spells)
         self.armed = bool(self._schedule or self._agenda or spells)

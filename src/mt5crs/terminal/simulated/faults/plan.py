@@ -21,11 +21,13 @@ On a command line the same is `requote`, `slow:operation=copy_rates_range,times=
 
 import random
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from mt5crs import constants as c
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import SettingError
 
@@ -38,6 +40,11 @@ SPELLS = frozenset({"disconnect", "disable"})
 """The kinds that last for a while, whatever is called meanwhile."""
 ORDERS_ONLY = frozenset({"requote", "off_quotes", "reject", "refuse", "partial", "late"})
 """The kinds that only a trade request can meet."""
+REFUSING = {value for name, value in vars(c).items() if name.startswith("TRADE_RETCODE_")} - {
+    c.TRADE_RETCODE_PLACED,
+    c.TRADE_RETCODE_DONE,
+    c.TRADE_RETCODE_DONE_PARTIAL,
+}
 EXPECTED = f"a fault is KIND or KIND:name=value,...; the kinds are {', '.join(KINDS)}"
 
 
@@ -88,10 +95,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise SettingError(f"fault {self.kind}: {self.operation} cannot meet it", hint="orders only")
         if not 0 <= self.chance <= 1 or not 0 < self.share < 1:
             raise SettingError(f"fault {self.kind}: chance is from 0 to 1, share between 0 and 1")
-        if min(self.skip, self.times, self.seconds, self.start) < 0:
-            raise SettingError(f"fault {self.kind}: skip, times, seconds and start are 0 or more")
+        if not all(0 <= number < inf for number in (self.skip, self.times, self.seconds, self.start)):
+            raise SettingError(f"fault {self.kind}: skip, times, seconds and start are 0 or more, and finite")
         if (self.kind == "refuse") is (self.retcode == 0) and self.kind != "late":
             raise SettingError(f"fault {self.kind}: retcode belongs to refuse and late", hint="as in 10013")
+        if self.retcode and self.retcode not in REFUSING:
+            raise SettingError(f"fault {self.kind}: {self.retcode} is no return code of a refusal")
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
@@ -100,8 +109,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Raises:
             SettingError: It does not name one.
         """
-        kind, _, rest = text.partition(":")
-        pairs = [part.partition("=") for part in rest.split(",") if part]
+        kind, colon, rest = text.partition(":")
+        pairs = [part.partition("=") for part in rest.split(",")] if colon else []
+        if len({name for name, _, _ in pairs}) < len(pairs):
+            raise SettingError(f"fault {text!r}: the same is said twice", hint=EXPECTED)
+        if kind not in KINDS:
+            raise SettingError(f"fault {text!r}: there is no kind {kind!r}", hint=EXPECTED)
         return _convert(
             {"kind": kind, **{name.strip(): value for name, _, value in pairs}}, f"fault {text!r}"
         )

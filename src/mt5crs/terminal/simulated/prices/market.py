@@ -1,6 +1,7 @@
 """All symbols with their prices: the catalogue, the sources, Market Watch and the present."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from mt5crs.terminal.simulated.prices.legs import Legs, activity
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache, read_only
-from mt5crs.terminal.simulated.prices.replay import load_replays, replay_of, starting_point
+from mt5crs.terminal.simulated.prices.replay import Replay, load_replays, replay_of, starting_point
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 from mt5crs.terminal.simulated.prices.synthetic import SyntheticSource
 from mt5crs.terminal.simulated.prices.zone import ServerZone
@@ -54,6 +55,8 @@ class Market:
         selected: The symbols in Market Watch.
         live_ticks: The present of the symbols that were asked for.
         depth: What can be bought and sold at it.
+        replayed: What is replayed, in words.
+        identity: What its prices come from, in words: where it is the same, they are the same.
         past: What stands for the present while time is made up for; None at any other time.
     """
 
@@ -100,6 +103,12 @@ class Market:
         self.live_ticks: dict[str, LiveTick] = {}
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
+        self.replayed = [_told(replay) for replay in replays]
+        zone_told = f"server time UTC{config.server_offset:+g} with summer time {config.server_dst}"
+        self.identity = ", ".join([
+            f"seed {config.seed}", f"sessions {config.sessions}", f"modelling {config.modelling}", zone_told,
+            *self.replayed,
+        ])  # fmt: skip
         self._anchor({replay.symbol: self._sources[replay.symbol] for replay in replays})
 
     def live(self, symbol: str) -> LiveTick:
@@ -212,3 +221,9 @@ class Market:
             tick = source.last_tick(max(now_msc, source.start * 1000 + MINUTE_MSC))
             if len(tick):
                 self._legs.anchor(instrument, float(tick["bid"][0]), now_msc // 1000)
+
+
+def _told(replay: Replay) -> str:
+    first, last = (datetime.fromtimestamp(int(replay.bars["time"][end]), timezone.utc) for end in (0, -1))
+    days = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return f"a replay of {replay.symbol} ({len(replay.bars)} minutes, {days})"

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray, TicksArray
@@ -146,7 +147,7 @@ def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
         rows: The bars or ticks, ascending.
 
     Raises:
-        SettingError: There are none, or their time goes back.
+        SettingError: There are none, their time goes back, or one of them is none.
     """
     are_ticks = "bid" in (rows.dtype.names or ())
     if not len(rows):
@@ -155,10 +156,27 @@ def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
     steps = np.diff(rows["time_msc"]) < 0 if are_ticks else np.diff(rows["time"]) <= 0
     if steps.any():
         raise SettingError(f"prices: those of {symbol} do not ascend in time")
+    wrong = _wrong_ticks(rows) if are_ticks else _wrong_bars(rows)
+    if wrong.any():
+        place, what = int(np.argmax(wrong)), "quote" if are_ticks else "bar"
+        raise SettingError(f"prices: row {place} of {symbol} is no {what}: {rows[place]}")
     if not are_ticks:
         return _dated(Replay(symbol, digits_of(*(rows[name] for name in OHLC)), rows))
     digits = digits_of(rows["bid"], rows["ask"])
     return _dated(Replay(symbol, digits, collect(rows, digits), rows))
+
+
+def _wrong_bars(bars: RatesArray) -> NDArray[np.bool_]:
+    """Return which rows are no bars: a comparison with what is no number is never true."""
+    low, high = bars["low"], bars["high"]
+    inside = np.minimum(bars["open"], bars["close"]) >= low
+    right: NDArray[np.bool_] = (low > 0) & inside & (np.maximum(bars["open"], bars["close"]) <= high)
+    return ~(right & (high < np.inf))
+
+
+def _wrong_ticks(ticks: TicksArray) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = (ticks["bid"] > 0) & (ticks["bid"] <= ticks["ask"]) & (ticks["ask"] < np.inf)
+    return ~right
 
 
 def symbol_in(path: Path) -> str:
