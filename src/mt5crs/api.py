@@ -258,10 +258,11 @@ class Terminal:
 
         Returns:
             The server's answer: a rejected order is a result with its retcode, not a failure. None for a
-            malformed request.
+            malformed request, and where nothing was sent; `last_error()` has the reason.
 
         Raises:
-            OutcomeUnknown: The request was sent and no answer came; it may have been executed.
+            OutcomeUnknown: The request was sent and no answer came, from the gateway or from the terminal
+                (IPC timeout and its kin); it may have been executed.
         """
         ...
 

@@ -94,6 +94,7 @@ class OutcomeUnknown(BridgeError, TimeoutError):
 
     Attributes:
         key: The idempotency key of the request.
+        last_error: The terminal's own error, where it was the terminal that gave no answer.
     """
 
     code = "outcome-unknown"
@@ -101,10 +102,17 @@ class OutcomeUnknown(BridgeError, TimeoutError):
     default_hint = "look at positions, orders and history before sending another"
 
     def __init__(
-        self, message: str, *, hint: str = "", certainty: Certainty | None = None, key: str = ""
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        certainty: Certainty | None = None,
+        key: str = "",
+        last_error: tuple[int, str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint, certainty=certainty)
         self.key = key
+        self.last_error = last_error
 
 
 class ProtocolError(BridgeError):

@@ -17,3 +17,13 @@ AUTO_TRADING_DISABLED: LastError = (
 IPC_CALL_FAILED: LastError = (mt5.RES_E_INTERNAL_FAIL, "IPC call failed")
 NO_IPC_CONNECTION: LastError = (mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 IPC_TIMEOUT: LastError = (mt5.RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout")
+
+NO_ANSWER = frozenset(
+    {
+        mt5.RES_E_INTERNAL_FAIL,
+        mt5.RES_E_INTERNAL_FAIL_SEND,
+        mt5.RES_E_INTERNAL_FAIL_RECEIVE,
+        mt5.RES_E_INTERNAL_FAIL_TIMEOUT,
+    }
+)
+"""Codes of a call that set out to the terminal and has no answer: it may have been carried out."""

@@ -1,6 +1,8 @@
 """buy, sell, close, positions and orders."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +159,34 @@ def test_an_unknown_outcome_exits_3_and_says_what_to_do(
     assert (result.code, result.out) == (3, "")
     assert "mt5crs positions" in result.err
     assert (failure.key if isinstance(failure, OutcomeUnknown) else "none") in result.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("late:seconds=600", "IPC timeout (-10005)"),
+        ("late:seconds=600,retcode=10012", "the server did not answer in time: 10012"),
+    ],
+)
+def test_an_order_that_is_late_exits_3(run: Run, tmp_path: Path, fault: str, says: str) -> None:
+    with Gateway(tmp_path, ["--fault", fault]) as late:
+        result = run("buy", "EURUSD", "0.1", "--json", "--port", str(late.port))
+    assert result.code == 3
+    assert says in result.err
+    assert "do not send it again yet" in result.err
+    assert [row["retcode"] for row in json.loads(result.out or "[]")] == [10012] * ("10012" in fault)
+
+
+def test_one_unknown_outcome_among_rejections_exits_3(run: Run, tmp_path: Path) -> None:
+    faults = ("late:retcode=10012,seconds=600,skip=2", "reject:skip=2")
+    with Gateway(tmp_path, [each for fault in faults for each in ("--fault", fault)]) as gateway:
+        port = ("--port", str(gateway.port))
+        for _ in range(2):
+            assert run("buy", "EURUSD", "0.1", *port).code == 0
+        result = run("close", "--all", "--csv", *port)
+    assert sorted(row["retcode"] for row in result.csv) == ["10006", "10012"]
+    assert result.code == 3
+    assert "1 of 2 orders was sent" in result.err
 
 
 def test_every_return_code_has_a_meaning() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mt5crs import Client, OutcomeUnknown
 from tests.processes import Gateway
 
 SUCCESS = (1, "Success")
@@ -102,6 +103,27 @@ def test_without_a_gateway(unconnected: Any, free_port: int) -> None:
     assert text.startswith("IPC initialize failed, ")
     assert unconnected.symbols_total() is None
     assert unconnected.last_error() == NO_CONNECTION
+
+
+def test_an_order_without_the_terminals_answer_is_none(unconnected: Any, tmp_path: Path) -> None:
+    with Gateway(tmp_path, ["--fault", "late:seconds=600"]) as gateway:
+        assert unconnected.initialize(host="127.0.0.1", port=gateway.port)
+        buy = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
+        assert unconnected.order_send(buy) is None
+        assert unconnected.last_error() == (-10005, "IPC timeout")
+        unconnected.shutdown()
+
+
+@pytest.mark.parametrize("code", [-10000, -10001, -10002, -10005])
+def test_an_unknown_outcome_has_the_terminals_own_error(
+    mt5: Any, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def order_send(*_: object) -> None:
+        raise OutcomeUnknown("no answer", last_error=(code, "the terminal's words"))
+
+    monkeypatch.setattr(Client, "call", order_send)
+    assert mt5.order_send(action=1) is None
+    assert mt5.last_error() == (code, "the terminal's words")
 
 
 def test_a_setting_that_cannot_be_used_is_no_exception(unconnected: Any) -> None:

@@ -78,12 +78,30 @@ def test_a_wedged_order_leaves_none(tmp_path: Path) -> None:
 
 def test_a_late_fill_appears_after_the_call_has_failed(tmp_path: Path) -> None:
     with faulty(tmp_path, "late:seconds=0.3") as gateway, gateway.client() as mt5:
-        assert mt5.order_send(BUY) is None
+        with pytest.raises(OutcomeUnknown, match=r"IPC timeout \(-10005\)"):
+            mt5.order_send(BUY)
         assert mt5.last_error() == (-10005, "IPC timeout")
         give_up = time.monotonic() + 10.0
         while not mt5.positions_total() and time.monotonic() < give_up:
             pass  # each look is a round trip
         assert mt5.positions_total() == 1
+
+
+def test_every_client_knows_an_order_without_the_terminals_answer_for_unknown(tmp_path: Path) -> None:
+    async def ask(gateway: Gateway) -> None:
+        async with gateway.async_client() as mt5:
+            await mt5.order_send(BUY)
+
+    with faulty(tmp_path, "late:times=0") as gateway, gateway.client() as mt5:
+        with pytest.raises(OutcomeUnknown, match="IPC timeout") as awaited:
+            asyncio.run(ask(gateway))
+        with mt5.pipeline() as asked:
+            order, total = asked.order_send(BUY), asked.symbols_total()
+        with pytest.raises(OutcomeUnknown, match="IPC timeout") as collected:
+            _ = order.value
+        assert order.last_error == (-10005, "IPC timeout")
+        assert total.value
+        assert len({awaited.value.key, collected.value.key, ""}) == 3
 
 
 @pytest.mark.parametrize("point", ["before", "after"])

@@ -17,6 +17,7 @@ from mt5crs.errors import (
     TooLarge,
 )
 from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
+from mt5crs.operation import Result
 from mt5crs.security.policy import Principal, Role
 from mt5crs.wire.codec import encode, to_client, to_gateway
 from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Refusal, Reply
@@ -478,6 +479,30 @@ def test_a_defect_in_the_terminal_costs_its_own_request_only(
     assert read is not None
     assert read.code == "gateway-fault"
     assert bridge.call("version").value
+
+
+@pytest.mark.parametrize("code", [-10000, -10001, -10002, -10005])
+def test_an_order_that_the_terminal_has_no_answer_to_is_unknown(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(bridge.terminal, "call", lambda *_: Result(None, (code, "the terminal's words")))
+    done = bridge.call("order_send", BUY, key="k")
+    failure = failed_with(done.failure, OutcomeUnknown)
+    assert isinstance(failure, OutcomeUnknown)
+    assert (failure.certainty, failure.key) == (Certainty.UNKNOWN, "k")
+    assert failure.last_error == (code, "the terminal's words")
+    assert f"the terminal's words ({code})" in failure.message
+    read = bridge.call("symbol_info_tick", "EURUSD")
+    assert (read.value, read.error, read.failure) == (None, (code, "the terminal's words"), None)
+
+
+@pytest.mark.parametrize("code", [-1, -2, -3, -4, -5, -6, -7, -8, -10003, -10004])
+def test_an_order_that_the_terminal_did_not_send_is_none(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(bridge.terminal, "call", lambda *_: Result(None, (code, "no")))
+    done = bridge.call("order_send", BUY, key="k")
+    assert (done.value, done.error, done.failure) == (None, (code, "no"), None)
 
 
 def test_a_frame_that_comes_twice_is_one_order(bridge: Bridge) -> None:

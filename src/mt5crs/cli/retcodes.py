@@ -5,6 +5,8 @@ from typing import NamedTuple
 from mt5crs import constants as c
 
 SUCCESSES = frozenset({c.TRADE_RETCODE_PLACED, c.TRADE_RETCODE_DONE, c.TRADE_RETCODE_DONE_PARTIAL})
+UNKNOWN = frozenset({c.TRADE_RETCODE_TIMEOUT})
+"""The trade server did not answer the terminal in time: the request may have been executed."""
 
 
 class Meaning(NamedTuple):
@@ -25,7 +27,7 @@ MEANINGS = {
     c.TRADE_RETCODE_DONE_PARTIAL: Meaning("done in part", "the rest was not filled"),
     c.TRADE_RETCODE_ERROR: Meaning("the server could not process it", "try again later"),
     c.TRADE_RETCODE_TIMEOUT: Meaning(
-        "cancelled by the server's timeout", "look at positions before trying again"
+        "the server did not answer in time", "it may have been executed: look at positions first"
     ),
     c.TRADE_RETCODE_INVALID: Meaning("invalid request", "a field is missing or contradicts another"),
     c.TRADE_RETCODE_INVALID_VOLUME: Meaning(

@@ -12,7 +12,7 @@ from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure
 from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, closing, opening
-from mt5crs.cli.retcodes import SUCCESSES, meaning
+from mt5crs.cli.retcodes import SUCCESSES, UNKNOWN, meaning
 from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
 from mt5crs.model import OrderSendResult
 
@@ -78,9 +78,14 @@ def conclude(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> None
     """Write results.
 
     Raises:
+        OutcomeUnknown: One may have been executed.
         Failure: One was rejected.
     """
     call.output.write(results_table(call, results))
+    unknown = [result.retcode for _, result in results if result.retcode in UNKNOWN]
+    if unknown:
+        which = "the order" if len(results) == 1 else f"{len(unknown)} of {len(results)} orders"
+        raise OutcomeUnknown(f"{which} was sent, and {meaning(unknown[0]).text}: {unknown[0]}")
     rejected = [result for _, result in results if result.retcode not in SUCCESSES]
     if rejected:
         retcode = rejected[0].retcode

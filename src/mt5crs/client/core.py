@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
-from mt5crs.errors import BridgeError, UnknownSymbol, Unreachable
+from mt5crs.errors import BridgeError, OutcomeUnknown, UnknownSymbol, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.model import Tick
 from mt5crs.operation import Operation
@@ -22,6 +22,8 @@ _WATCHED = {"symbol_select": "symbol", "market_book_add": "book", "market_book_r
 
 def last_error_of(failure: BridgeError) -> LastError:
     """Return what `last_error()` says after a failure of the bridge: the official package's nearest error."""
+    if isinstance(failure, OutcomeUnknown) and failure.last_error is not None:
+        return failure.last_error
     if isinstance(failure, TimeoutError):
         return IPC_TIMEOUT
     return NO_IPC_CONNECTION if isinstance(failure, Unreachable) else IPC_CALL_FAILED

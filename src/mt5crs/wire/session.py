@@ -33,7 +33,7 @@ from mt5crs.errors import (
     VersionMismatch,
     from_wire,
 )
-from mt5crs.last_error import SUCCESS
+from mt5crs.last_error import NO_ANSWER, SUCCESS
 from mt5crs.model import ARRAYS
 from mt5crs.operation import Operation
 from mt5crs.wire.codec import OF_MANY, encode, join, part_to_client, to_client
@@ -236,7 +236,9 @@ class Session:
         if pending.op is None:
             raise ProtocolError("a result, where none was asked for")
         value, revive = message.value, pending.op.reviver
-        if revive is not None and value is not None:
+        if value is None:
+            return self._on_none(message, pending)
+        if revive is not None:
             try:
                 if type(value) is not list:
                     raise TypeError(f"{type(value).__name__}, where fields were due")
@@ -245,6 +247,15 @@ class Session:
                 raise ProtocolError(f"{pending.op.name}: a result of the wrong form: {error}") from error
         del self._pending[message.id]  # not before its answer has proved to be one
         return Done(message.id, value, (message.code, message.text))
+
+    def _on_none(self, message: Reply, pending: Pending) -> Done:
+        """Take a failure of the terminal; of a trade that has no answer, the outcome is unknown."""
+        del self._pending[message.id]
+        error = (message.code, message.text)
+        if not pending.op.is_trade or message.code not in NO_ANSWER:
+            return Done(message.id, None, error)
+        what = f"{pending.op.name} was sent, and the terminal gave no answer: {message.text} ({message.code})"
+        return Done(message.id, None, error, OutcomeUnknown(what, key=pending.key, last_error=error))
 
     def _on_many(self, many: Many, now: float) -> None:
         for part in many.messages:
