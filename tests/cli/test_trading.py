@@ -189,6 +189,20 @@ def test_one_unknown_outcome_among_rejections_exits_3(run: Run, tmp_path: Path) 
     assert "1 of 2 orders was sent" in result.err
 
 
+@pytest.mark.parametrize(
+    ("retcode", "says"),
+    [
+        (c.TRADE_RETCODE_REJECT, ("journal", "fill or kill", "--filling ioc")),
+        (c.TRADE_RETCODE_INVALID_PRICE, ("below the market", "trade_stops_level", "trade_tick_size")),
+        (c.TRADE_RETCODE_INVALID_STOPS, ("SL is below", "trade_stops_level", "trade_tick_size")),
+        (c.TRADE_RETCODE_MARKET_CLOSED, ("trading hours", "replay may be over")),
+    ],
+)
+def test_a_hint_names_every_usual_reason(retcode: int, says: tuple[str, ...]) -> None:
+    """The reasons are those that docs/retcodes.md lists."""
+    assert [word for word in says if word not in meaning(retcode).hint] == []
+
+
 def test_every_return_code_has_a_meaning() -> None:
     codes = {value for name, value in vars(c).items() if name.startswith("TRADE_RETCODE_")}
     assert set(MEANINGS) == codes

@@ -17,10 +17,15 @@ class Meaning(NamedTuple):
 
 
 _AGAIN = "prices moved: try again, or allow more with --deviation"
+_LEVEL = "its trade_stops_level points away (`mt5crs symbols NAME --json`)"
 
 MEANINGS = {
     c.TRADE_RETCODE_REQUOTE: Meaning("requote", _AGAIN),
-    c.TRADE_RETCODE_REJECT: Meaning("rejected by the server", "the broker's journal has the reason"),
+    c.TRADE_RETCODE_REJECT: Meaning(
+        "rejected by the server",
+        "the broker's journal has the reason; fill or kill takes the whole volume at once: where there is "
+        "less, try `--filling ioc`",
+    ),
     c.TRADE_RETCODE_CANCEL: Meaning("cancelled by the trader"),
     c.TRADE_RETCODE_PLACED: Meaning("order placed"),
     c.TRADE_RETCODE_DONE: Meaning("done"),
@@ -34,15 +39,22 @@ MEANINGS = {
         "invalid volume", "`mt5crs symbols NAME` shows the least and the step"
     ),
     c.TRADE_RETCODE_INVALID_PRICE: Meaning(
-        "invalid price", "a buy limit and a sell stop are below the market, a sell limit and a buy stop above"
+        "invalid price",
+        "a buy limit and a sell stop are below the market, a sell limit and a buy stop above, at least "
+        f"{_LEVEL}; on an exchange a price is a multiple of the symbol's trade_tick_size",
     ),
     c.TRADE_RETCODE_INVALID_STOPS: Meaning(
-        "invalid stops", "of a buy, SL is below and TP above the price; of a sell, the other way round"
+        "invalid stops",
+        f"of a buy, SL is below and TP above the price, of a sell the other way round, at least {_LEVEL}; "
+        "on an exchange both are multiples of the symbol's trade_tick_size",
     ),
     c.TRADE_RETCODE_TRADE_DISABLED: Meaning(
         "trading is disabled", "the account or the symbol may not be traded"
     ),
-    c.TRADE_RETCODE_MARKET_CLOSED: Meaning("the market is closed", "try again in the symbol's trading hours"),
+    c.TRADE_RETCODE_MARKET_CLOSED: Meaning(
+        "the market is closed",
+        "try again in the symbol's trading hours; where the gateway replays prices, the replay may be over",
+    ),
     c.TRADE_RETCODE_NO_MONEY: Meaning("not enough money", "`mt5crs info` shows the free margin; trade less"),
     c.TRADE_RETCODE_PRICE_CHANGED: Meaning("prices changed", _AGAIN),
     c.TRADE_RETCODE_PRICE_OFF: Meaning(
