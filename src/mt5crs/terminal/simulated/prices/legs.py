@@ -108,11 +108,11 @@ class LegPath:
         self._seed = seed
         self._name = name
         self._active = active
-        weekends = weekdays(FIRST_DAY, LAST_DAY - FIRST_DAY) % 6 == 0
-        self._volatilities: Floats = np.where(weekends, weekend * leg.volatility, leg.volatility)
+        self._volatility, self._on_weekends = leg.volatility, weekend * leg.volatility
         self.moving = leg.volatility > 0
         generator = np.random.Generator(np.random.Philox(key=np.array([_key(seed, name), 0], np.uint64)))
-        steps = generator.standard_normal(LAST_DAY - FIRST_DAY) * self._volatilities
+        steps = generator.standard_normal(LAST_DAY - FIRST_DAY)
+        steps *= self.volatilities(FIRST_DAY, LAST_DAY - FIRST_DAY)
         walk = np.concatenate(([0.0], np.cumsum(steps)))
         walk -= walk[ANCHOR_DAY - FIRST_DAY]
         reach = leg.volatility * np.sqrt(REFLECTION_DAYS) or 1.0
@@ -130,7 +130,9 @@ class LegPath:
 
     def volatilities(self, first_day: int, days: int) -> Floats:
         """Return the standard deviation of each day's move."""
-        return self._volatilities[_places(first_day, days, len(self._volatilities), turn=7)]
+        on_weekends = weekdays(first_day, days) % 6 == 0
+        volatilities: Floats = np.where(on_weekends, self._on_weekends, self._volatility)
+        return volatilities
 
     def midnights(self, first_day: int, days: int) -> Floats:
         """Return the levels at `days + 1` midnights; days are counted from 1970-01-01."""
@@ -157,21 +159,20 @@ class LegPath:
         return steps
 
 
-def _places(first_day: int, days: int, known: int, turn: int = 0) -> "slice | NDArray[np.int64]":
+def _places(first_day: int, days: int, known: int) -> "slice | NDArray[np.int64]":
     """Return where some days are among the known ones; beyond their ends the walk goes back as it came.
 
     Args:
         first_day: The first of them.
         days: How many.
         known: How many are known, from `FIRST_DAY` on.
-        turn: Days of a cycle that is kept up instead.
     """
     begin = first_day - FIRST_DAY
     if 0 <= begin <= known - days:
         return slice(begin, begin + days)
     places = np.arange(begin, begin + days)
     last = known - 1
-    return places % turn if turn else last - np.abs(places % (2 * last) - last)
+    return last - np.abs(places % (2 * last) - last)
 
 
 def _reflect(walk: Floats, reach: float) -> Floats:
