@@ -297,7 +297,13 @@ class Request:
             raise ArgumentError(INVALID_ARGUMENTS)
         fields = cast("dict[str, Any]", request)
         _check(fields, self.FIELDS)
-        return [{field: _plain(value) for field, value in fields.items() if field in self.FIELDS}]
+        return [
+            {
+                field: value if type(value) in PLAIN else _plain(value)
+                for field, value in fields.items()
+                if field in self.FIELDS
+            }
+        ]
 
     def unpack(self, wire: Bound) -> Call:
         """See `Signature.unpack`."""
@@ -306,8 +312,6 @@ class Request:
 
 def _plain(value: Any) -> Any:
     """Return the built-in value of a subclass (numpy.float64 is a float, a bool an int)."""
-    if type(value) in PLAIN:
-        return value
     for kind in (float, int):
         if isinstance(value, kind):
             return kind(value)

@@ -203,7 +203,7 @@ class Ledger:
     ) -> TradeDeal:
         """Add a deal; it takes the closed volume's share of the position's swap along."""
         account = self._account
-        swap = account.round(position.swap * closed / position.volume) if closed else 0.0
+        swap = account.round(position.swap * closed / position.volume) if closed and position.swap else 0.0
         symbol = account.symbols[position.symbol]
         commission = account.commission(symbol, entry, volume, price)
         deal: TradeDeal = TradeDeal.of((
@@ -211,7 +211,8 @@ class Ledger:
             c.DEAL_TYPE_BUY if is_buy else c.DEAL_TYPE_SELL, entry, order.magic, position.identifier,
             order.reason, volume, price, commission, swap, profit, 0.0, order.symbol, order.comment, "",
         ))  # fmt: skip
-        position.swap = account.round(position.swap - swap)
+        if swap:
+            position.swap = account.round(position.swap - swap)
         account.book(deal)
         return deal
 
