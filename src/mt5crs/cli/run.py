@@ -32,12 +32,13 @@ def run(
 ) -> None:
     """Run SCRIPT.py ARGS..., in which `import MetaTrader5` is ours, and in its children.
 
-    Options of this command come before the script; what follows the script is the script's own.
+    Options of this command come before the script; what follows the script is the script's own. A gateway
+    with options of its own is started by itself, with `mt5crs gateway`; then leave --simulated out.
     """
     if module is None and not context.args:
         raise typer.BadParameter("name a script, or a module with -m")
     if module is None and not Path(context.args[0]).is_file():
-        raise Failure(f"there is no script {context.args[0]}", code=2)
+        raise _no_script(context.args[0])
     command = [sys.executable, *(["-m", module] if module is not None else []), *context.args]
     environment = {**os.environ, "PYTHONPATH": _path()}
     if simulated:
@@ -45,6 +46,17 @@ def run(
     settings = Settings.read({"host": host, "port": port})
     environment |= {"MT5_HOST": settings.host, "MT5_PORT": str(settings.port)}
     raise typer.Exit(_become(command, environment))
+
+
+def _no_script(name: str) -> Failure:
+    if not name.startswith("-"):
+        return Failure(f"there is no script {name}", code=2)
+    return Failure(
+        f"`mt5crs run` has no option {name.partition('=')[0]}",
+        hint="options of the gateway are not taken here: start `mt5crs gateway` with them by itself, and the "
+        "program with `mt5crs run`, without --simulated",
+        code=2,
+    )
 
 
 def register(app: typer.Typer) -> None:
