@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
@@ -29,12 +30,14 @@ from mt5crs.terminal.simulated.faults.plan import Schedule
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.prices.live import NEVER
 from mt5crs.terminal.simulated.prices.market import Market, Playback
-from mt5crs.terminal.simulated.state import Owner, State, StateFile
 from mt5crs.terminal.simulated.switches import Switches
 from mt5crs.terminal.simulated.trading.activation import Activation
 from mt5crs.terminal.simulated.trading.draft import Rules
 from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.requests import Trading
+
+if TYPE_CHECKING:
+    from mt5crs.terminal.simulated.state import State, StateFile
 
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
 EAGER = 0.001
@@ -76,7 +79,7 @@ class SimulatedTerminal:
         playback: Playback | None = None,
     ) -> None:
         self.config = config = config or SimulatedConfig()
-        self._state = StateFile(config.state, _owner(config)) if config.state is not None else None
+        self._state = None if config.state is None else _state_file(config.state, config)
         saved = None if self._state is None else self._state.load()
         self._market = market = Market(config, clock, playback, 0 if saved is None else saved.seen_msc)
         if saved is not None and saved.market != market.identity:
@@ -281,6 +284,8 @@ class SimulatedTerminal:
     def _save(self) -> None:
         if self._state is None:
             return
+        from mt5crs.terminal.simulated.state import State
+
         self._saved_at = self._read_clock()
         self._activation.run(self._market.clock.now_msc())
         account, history = self._account, self._account.history
@@ -311,7 +316,7 @@ class SimulatedTerminal:
             hint="give the same settings, or another file",
         )
 
-    def _restore(self, saved: State) -> None:
+    def _restore(self, saved: "State") -> None:
         account = self._account
         tickets = saved.order_ticket, saved.deal_ticket
         account.restore(saved.balance, saved.credit, saved.positions, saved.orders, tickets)
@@ -329,5 +334,7 @@ def _check_faults(config: SimulatedConfig, market: Market) -> None:
             raise SettingError(f"fault {fault.kind}: there is no symbol {fault.symbol!r}")
 
 
-def _owner(config: SimulatedConfig) -> Owner:
-    return Owner(config.login, config.server, config.currency, config.margin_mode)
+def _state_file(path: Path, config: SimulatedConfig) -> "StateFile":
+    from mt5crs.terminal.simulated.state import Owner, StateFile  # SQLite is for who keeps an account
+
+    return StateFile(path, Owner(config.login, config.server, config.currency, config.margin_mode))
