@@ -32,7 +32,7 @@ def with_trades(folder: Path, *ticks: tuple[float, float, float, float]) -> Desk
     rows = [f"{iso(OPENING + second)},{bid},{ask},{last},1" for second, bid, ask, last in ticks]
     path.write_text("\n".join(["timestamp,bid,ask,last,volume", *rows, ""]), encoding="utf-8")
     instruments = specified(folder, "has_last = true\nfilling_mode = 7")
-    return Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=instruments))
+    return Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=(instruments,)))
 
 
 def test_a_passive_stop_limit_that_would_trade_at_once_is_cancelled(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_of_a_replay_without_trades_the_quotes_count(tmp_path: Path, lines: list
     moments = [OPENING + s if is_bars else iso(OPENING + s) for s in (0, 30, 60)]
     path.write_text("\n".join([*lines, ""]).format(*moments), encoding="utf-8")
     instruments = specified(tmp_path, "has_last = true")
-    desk = Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=instruments))
+    desk = Desk(SimulatedConfig(replay=(path,), start=OPENING, speed=1.0, instruments=(instruments,)))
     ticket = desk.deal(BUY, 0.1, sl=1.0985).order
     assert desk.get("symbol_info_tick", "EURUSD").last == 0.0
     desk.at(59)
@@ -96,7 +96,7 @@ def test_outside_of_trade_sessions_a_quote_sets_nothing_off(quotes: Quotes, tmp_
     # Section 8: outside the trading session. Quotes go on from one to two o'clock, trading does not.
     ticks = (0, 1.1, 1.1001), (5400, 1.098, 1.0981), (7210, 1.0985, 1.0986), (7300, 1.0985, 1.0986)
     instruments = specified(tmp_path, f'trade_sessions = "{NOON_BREAK}"')
-    desk = quotes(*ticks, instruments=instruments, sessions="real")
+    desk = quotes(*ticks, instruments=(instruments,), sessions="real")
     order = desk.pend(c.ORDER_TYPE_BUY_LIMIT, 1.099).order
     held = desk.deal(BUY, 0.1, sl=1.0983).order
     desk.at(7250)
@@ -110,7 +110,7 @@ def test_a_stop_out_waits_for_the_market(quotes: Quotes, tmp_path: Path) -> None
     # when it is open again 1.0932 leaves 448.00, 50.9 %, then 1.0931 leaves 440.00, just below half.
     ticks = (0, 1.1, 1.1001), (5400, 1.093, 1.0931), (7210, 1.0932, 1.0933), (7220, 1.0931, 1.0932)
     instruments = specified(tmp_path, f'trade_sessions = "{NOON_BREAK}"')
-    desk = quotes(*ticks, instruments=instruments, sessions="real", deposit=1000.0)
+    desk = quotes(*ticks, instruments=(instruments,), sessions="real", deposit=1000.0)
     desk.deal(BUY, 0.8)
     desk.at(7215)
     assert desk.get("positions_total") == 1

@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> Own:
 
 
 def info(path: Path, symbol: str) -> Any:
-    return Desk(SimulatedConfig(instruments=path)).get("symbol_info", symbol)
+    return Desk(SimulatedConfig(instruments=(path,))).get("symbol_info", symbol)
 
 
 def test_what_ships() -> None:
@@ -85,7 +85,7 @@ swap_days = [1, 1, 3, 1, 1, 0, 0]
 
 def test_a_shipped_symbol_changed(own: Own) -> None:
     path = own("[symbols.EURUSD]\ndigits = 4\nspread = 2\n[legs.EUR]\nweekend = 0.5\n")
-    before, after = (load_catalogue(file).symbols["EURUSD"] for file in (None, path))
+    before, after = (load_catalogue(*files).symbols["EURUSD"] for files in ((), (path,)))
     assert (after.digits, after.spread, after.tick_size) == (4, 2, 0.0001)
     assert (after.swap_long, after.description) == (before.swap_long, before.description)
     assert list(load_catalogue(path).symbols) == SHIPPED.split()
@@ -170,7 +170,7 @@ spread = 3
 def test_a_mistake_is_named_with_its_place(own: Own, text: str, said: str) -> None:
     path = own(text)
     with pytest.raises(SettingError) as refusal:
-        Desk(SimulatedConfig(instruments=path))
+        Desk(SimulatedConfig(instruments=(path,)))
     assert said in str(refusal.value)
     assert str(refusal.value).startswith(f"instruments: {path}")
 

@@ -20,7 +20,7 @@ def test_text_is_as_good_as_what_it_means() -> None:
     assert given == config(
         replay=(Path("a.csv"),),
         state=Path("b.state"),
-        instruments=Path("c.toml"),
+        instruments=(Path("c.toml"),),
         faults=(Fault(kind="requote"), Fault(kind="lose")),
     )
     assert config(replay=["a.csv", Path("b.csv")]).replay == (Path("a.csv"), Path("b.csv"))

@@ -110,7 +110,7 @@ def test_trading_outside_of_sessions_is_refused(symbol: str, now: str, retcode: 
 def test_trade_sessions_of_their_own(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("[symbols.EURUSD]\ntrade_sessions = 'mon-fri 09:00-17:00'\n", encoding="utf-8")
-    desk = real("2023-11-15 08:59:59", instruments=own)
+    desk = real("2023-11-15 08:59:59", instruments=(own,))
     assert desk.get("symbol_info_tick", "EURUSD").time >= at("2023-11-15 08:59")
     assert desk.deal(0, 0.01).retcode == CLOSED
     desk.clock.now += 1

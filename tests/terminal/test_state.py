@@ -116,11 +116,11 @@ def test_an_account_with_a_symbol_that_is_not_there_is_refused(tmp_path: Path) -
     instruments.write_text(
         '[symbols.EURUSDm]\ndescription = "Euro"\ncurrency_base = "EUR"\ncurrency_profit = "USD"\n'
     )
-    desk = Desk(SimulatedConfig(state=tmp_path / "account.state", instruments=instruments))
+    desk = Desk(SimulatedConfig(state=tmp_path / "account.state", instruments=(instruments,)))
     desk.deal(0, 0.1, symbol="EURUSDm")
     desk.terminal.close()
     with pytest.raises(SettingError, match="EURUSDm"):
-        again(desk, instruments=None)
+        again(desk, instruments=())
 
 
 @pytest.mark.parametrize(

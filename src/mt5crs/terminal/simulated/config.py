@@ -56,7 +56,7 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     seed: int = 1
-    instruments: Path | None = None
+    instruments: tuple[Path, ...] = ()
     replay: tuple[Path, ...] = ()
     replay_symbol: str = ""
     modelling: Literal["every_tick", "ohlc"] = "every_tick"
@@ -154,7 +154,7 @@ def _faults(name: str, value: Any, kind: Any) -> tuple[Fault, ...]:
 
 _KINDS = get_type_hints(SimulatedConfig)
 _READ: dict[str, Callable[[str, Any, Any], Any]] = {
-    "instruments": _path,
+    "instruments": _paths,
     "state": _path,
     "replay": _paths,
     "faults": _faults,

@@ -3,19 +3,21 @@
 So strategies can be rehearsed on the specification that they will trade on. What `SymbolInfo` does not say is
 as `Instrument` has it where nothing is said: sessions, holidays, margin rates, commissions.
 
-Made-up prices begin where the broker's stood: a currency is worth what its pair with USD was quoted at, any
-other symbol has a leg of its own at its bid.
+Brokers list what can be traded beside what cannot: indicators, series, options, symbols whose prices nobody
+asked for. So what a field leaves open is filled in here, as near to what was told as can be simulated.
 """
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 from typing import Any
 
 from mt5crs.constants import SYMBOL_CALC_MODE_CFDINDEX
 from mt5crs.model import SymbolInfo
-from mt5crs.terminal.simulated.instruments.catalogue import FOREX_MODES, FUTURES_MODES, Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import FUTURES_MODES, POINTS, Instrument
+from mt5crs.terminal.simulated.instruments.worth import own_legs
 
 Fields = dict[str, Any]
-SAID = set(SymbolInfo.__annotations__)
+SAID = SymbolInfo.__annotations__
 PREFIX = "trade_"
 OTHER_WAYS = {
     "book_depth": "ticks_bookdepth",
@@ -23,49 +25,102 @@ OTHER_WAYS = {
     "accrued_interest": "trade_accrued_interest",
     "liquidity_rate": "trade_liquidity_rate",
 }
-CURRENCY_VOLATILITY, OTHER_VOLATILITY = 0.006, 0.015
-"""Standard deviations of a day's change, for what has no leg yet."""
-BRIDGE = "USD"
+NEEDED = {
+    "name", "trade_calc_mode", "digits", "volume_min", "volume_max", "volume_step", "trade_contract_size",
+    "currency_base", "currency_profit",
+}  # fmt: skip
 TICK_VALUED = (*FUTURES_MODES, SYMBOL_CALC_MODE_CFDINDEX)
+FIT: dict[type, tuple[type, ...]] = {float: (float, int), int: (int,), str: (str,), bool: (bool, int)}
+MINUTE = 60
+NO_LESS_THAN_ZERO = (
+    "trade_stops_level", "trade_freeze_level", "ticks_bookdepth", "volume_limit", "margin_initial",
+    "margin_maintenance", "margin_hedged", "trade_tick_value", "trade_tick_size", "trade_face_value",
+    "trade_accrued_interest", "trade_liquidity_rate", "start_time", "expiration_time", "volume_min",
+    "volume_step", "volume_max",
+)  # fmt: skip
+MASKS = {"filling_mode": 7, "expiration_mode": 15, "order_mode": 127}
+"""The bits that are known here."""
+CHOICES = {
+    "swap_mode": (8, 0), "swap_rollover3days": (6, 3), "order_gtc_mode": (2, 0), "trade_exemode": (3, 2),
+    "trade_mode": (4, 0),
+}  # fmt: skip
+"""The last value that is known here, and what stands for those that are not."""
 
 
-def is_symbol(entry: object) -> bool:
+def is_symbol(entry: Mapping[str, Any]) -> bool:
     """Whether a part of a file is one symbol as a terminal tells it."""
-    return isinstance(entry, Mapping) and {"name", "trade_calc_mode", "digits", "volume_step"} <= entry.keys()
+    return entry.keys() >= NEEDED and all(
+        isinstance(value, FIT[SAID[name]]) for name, value in entry.items() if name in SAID
+    )
+
+
+def proper(info: Mapping[str, Any]) -> Fields:
+    """Return a structure with what it leaves open filled in.
+
+    Args:
+        info: `SymbolInfo`, field by name.
+    """
+    fields = {name: value for name, value in info.items() if name in SAID}
+    for change in (_bounded, _currencies, _volumes, _ticks):
+        fields |= change(fields)
+    return fields
+
+
+def without_swap(told: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the symbols whose way of charging swap is not known here: `proper` charges none."""
+    return [info["name"] for info in told if not 0 <= info.get("swap_mode", 0) <= CHOICES["swap_mode"][0]]
 
 
 def broker_symbols(told: Iterable[Mapping[str, Any]]) -> dict[str, Fields]:
-    """Return the symbols as the tables of an instruments file have them.
+    """Return symbols as the tables of an instruments file have them.
 
     Args:
-        told: `SymbolInfo` structures, field by name.
-    """
-    return {info["name"]: _fields(info) for info in told}
-
-
-def broker_legs(told: Iterable[Mapping[str, Any]], worth: Mapping[str, float]) -> dict[str, Fields]:
-    """Return the legs that the symbols need, at the broker's prices.
-
-    Args:
-        told: `SymbolInfo` structures, field by name.
-        worth: What one unit of each currency that ships is worth in USD.
+        told: What `proper` made of `SymbolInfo` structures.
     """
     told = list(told)
-    prices: dict[str, float] = {}
-    for info in told:
-        base, profit, bid = info["currency_base"], info["currency_profit"], info.get("bid") or 0.0
-        if info["trade_calc_mode"] in FOREX_MODES and bid > 0 and BRIDGE in (base, profit) and base != profit:
-            prices.setdefault(*((base, bid) if profit == BRIDGE else (profit, 1 / bid)))
-    legs = {name: {"price": price, "volatility": CURRENCY_VOLATILITY} for name, price in prices.items()}
-    for info in told:
-        leg = _own_leg(info)
-        quoted = prices.get(info["currency_profit"], worth.get(info["currency_profit"], 0.0))
-        if leg and quoted and (info.get("bid") or 0.0) > 0:
-            legs[leg] = {"price": info["bid"] * quoted, "volatility": OTHER_VOLATILITY}
+    legs = own_legs(told)
+    return {info["name"]: _fields(info) | {"price_leg": legs.get(info["name"], "")} for info in told}
+
+
+def _bounded(info: Fields) -> Fields:
+    """Return the fields that are outside of what is known, brought inside."""
+    changes: Fields = {name: max(info[name], 0) for name in NO_LESS_THAN_ZERO if name in info}
+    changes |= {name: info[name] & mask for name, mask in MASKS.items() if name in info}
+    for name, (last, otherwise) in CHOICES.items():
+        if name in info and not 0 <= info[name] <= last:
+            changes[name] = otherwise
+    for name in ("start_time", "expiration_time"):
+        changes[name] = changes.get(name, 0) // MINUTE * MINUTE
+    return changes
+
+
+def _currencies(info: Fields) -> Fields:
+    """Return the currencies; one that is empty is as the others are."""
+    profit = info["currency_profit"] or info.get("currency_margin") or info["currency_base"] or "USD"
+    return {"currency_profit": profit, "currency_base": info["currency_base"] or profit}
+
+
+def _volumes(info: Fields) -> Fields:
+    """Return volumes that go together: the least and the most are steps, which are not nothing."""
+    step = info["volume_step"] or info["volume_min"] or 1.0
+    least = round(max(ceil(round(info["volume_min"] / step, 6)), 1) * step, 8)
     return {
-        name: {"price": leg["price"]} if name in worth else leg  # what ships knows how much it moves
-        for name, leg in legs.items()
+        "volume_step": step,
+        "volume_min": least,
+        "volume_max": max(info["volume_max"], least),
+        "trade_contract_size": info["trade_contract_size"] if info["trade_contract_size"] > 0 else 1.0,
     }
+
+
+def _ticks(info: Fields) -> Fields:
+    """Return the tick, in whole points, and what it is worth where the price alone does not say it."""
+    digits: int = info["digits"]
+    if not 0 <= digits < len(POINTS):
+        return {}  # `Instrument` says what is wrong
+    points = max(round(info.get("trade_tick_size", 0.0) / POINTS[digits]), 1)
+    size = round(points * POINTS[digits], digits)
+    worth: float = info.get("trade_tick_value") or size * info["trade_contract_size"]
+    return {"trade_tick_size": size, "trade_tick_value": worth}
 
 
 def _fields(info: Mapping[str, Any]) -> Fields:
@@ -80,14 +135,7 @@ def _fields(info: Mapping[str, Any]) -> Fields:
     fields["path"] = str(info.get("path", "")).rpartition("\\")[0] or "Broker"
     fields["spread"] = max(int(info.get("spread", 0)), 1)
     fields["has_last"] = (info.get("last") or 0.0) > 0
-    fields["price_leg"] = _own_leg(info)
     fields["kind"] = "broker"
     if fields.get("book_depth"):
         fields["book_volume"] = info["volume_max"]  # how much there is the structure does not say
     return fields
-
-
-def _own_leg(info: Mapping[str, Any]) -> str:
-    """Return the leg of a symbol that is no currency pair; empty for a pair."""
-    is_pair = info["trade_calc_mode"] in FOREX_MODES and info["currency_base"] != info["currency_profit"]
-    return "" if is_pair else str(info["name"])

@@ -100,8 +100,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     exemode: Literal[0, 1, 2, 3] = 2
     trade_mode: Literal[0, 1, 2, 3, 4] = 4
     filling_mode: Annotated[int, msgspec.Meta(ge=0, le=7)] = 3
-    expiration_mode: Annotated[int, msgspec.Meta(ge=1, le=15)] = 15
-    order_mode: Annotated[int, msgspec.Meta(ge=1, le=127)] = 127
+    expiration_mode: Annotated[int, msgspec.Meta(ge=0, le=15)] = 15
+    order_mode: Annotated[int, msgspec.Meta(ge=0, le=127)] = 127
     stops_level: Level = 0
     freeze_level: Level = 0
     spread: Level = 12

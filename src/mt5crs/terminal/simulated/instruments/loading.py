@@ -34,11 +34,14 @@ moment (`start_time`, `expiration_time`) is epoch seconds or a TOML date with ti
 server time.
 
 A JSON file is what `mt5crs symbols --json` writes of any terminal: it takes the place of the symbols that
-ship (see `broker`).
+ship (see `broker`), and TOML files add to it. Symbols in it that cannot be simulated are left out; a warning
+says which, and which prices are made up.
 """
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from functools import lru_cache
@@ -51,7 +54,7 @@ import msgspec
 
 from mt5crs import constants as c
 from mt5crs.errors import SettingError
-from mt5crs.terminal.simulated.instruments.broker import broker_legs, broker_symbols, is_symbol
+from mt5crs.terminal.simulated.instruments.broker import broker_symbols, is_symbol, proper, without_swap
 from mt5crs.terminal.simulated.instruments.calendar import parse_holidays, parse_sessions
 from mt5crs.terminal.simulated.instruments.catalogue import (
     BOND_MODES,
@@ -60,6 +63,9 @@ from mt5crs.terminal.simulated.instruments.catalogue import (
     Instrument,
     Leg,
 )
+from mt5crs.terminal.simulated.instruments.worth import broker_legs
+
+log = logging.getLogger(__name__)
 
 FOREX = "forex"
 BROKER = "broker"
@@ -68,6 +74,8 @@ ORDER_TYPES = tuple(
     name[11:].lower() for name in vars(c) if name.startswith("ORDER_TYPE_") and name != "ORDER_TYPE_CLOSE_BY"
 )
 MOMENTS = ("start_time", "expiration_time")
+NAMED = 5
+"""How many of a long list a warning names."""
 Made = TypeVar("Made")
 
 
@@ -89,20 +97,31 @@ def _merged(
     return {**shipped, **{name: shipped.get(name, {}) | fields for name, fields in own.items()}}
 
 
-def load_catalogue(path: Path | None = None) -> Catalogue:
-    """Return the catalogue that comes with the package, extended by a file.
+def load_catalogue(*paths: Path) -> Catalogue:
+    """Return the catalogue that comes with the package, replaced or extended by files.
 
     Args:
-        path: A TOML file; None for what ships.
+        paths: A broker's JSON file, at most one, takes the place of the symbols that ship; TOML files extend
+            what is there in their order. Without any file, what ships.
 
     Raises:
-        SettingError: The file cannot be used; the message says where and what is expected.
+        SettingError: A file cannot be used; the message says where and what is expected.
     """
-    if path is None:
+    if not paths:
         return _shipped_catalogue()
-    if path.suffix == ".json":
-        return _catalogue(_broker(path), str(path))
-    return _catalogue(_shipped().extended(_read(path)), str(path))
+    told = [path for path in paths if path.suffix == ".json"]
+    if len(told) > 1:
+        raise SettingError(
+            f"instruments: {told[0]} and {told[1]} are a broker's list each",
+            hint="give one JSON file; TOML files add to it",
+        )
+    tables = _broker(told[0]) if told else _shipped()
+    catalogue = _catalogue(tables, str(told[0])) if told else _shipped_catalogue()
+    for path in paths:
+        if path not in told:
+            tables = tables.extended(_read(path))
+            catalogue = _catalogue(tables, str(path))  # now, so that a mistake is said of its file
+    return catalogue
 
 
 def _shipped() -> _Tables:
@@ -125,10 +144,50 @@ def _broker(path: Path) -> _Tables:
         raise SettingError(f"instruments: {path}: {error}", hint=hint) from error
     if not told or not all(map(is_symbol, told)):
         raise SettingError(f"instruments: {path} does not list symbols with all their fields", hint=hint)
+    name, count = Counter(info["name"] for info in told).most_common(1)[0]
+    if count > 1:
+        raise SettingError(f"instruments: {path} lists {name} {count} times", hint="each symbol once")
+    return _told(told, str(path))
+
+
+def _told(listed: Sequence[Mapping[str, Any]], file: str) -> _Tables:
+    """Return the tables of a broker's symbols, those left out that cannot be simulated."""
+    told = [proper(info) for info in listed]
     shipped = _shipped()
-    worth = {name: leg["price"] for name, leg in shipped.legs.items()}
-    legs = _merged(shipped.legs, broker_legs(told, worth))
-    return _Tables(legs, shipped.kinds | {BROKER: {}}, broker_symbols(told))
+    kinds = shipped.kinds | {BROKER: {}}
+    symbols = broker_symbols(told)
+    reasons = {name: _objection(name, fields, kinds) for name, fields in symbols.items()}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    kept = [info for info in told if info["name"] not in left_out]
+    worths = broker_legs(kept, {name: leg["price"] for name, leg in shipped.legs.items()})
+    notes = [
+        _note("invented prices", worths.without_price),
+        _note("worth 1 USD for want of a pair, which trading needs", worths.without_pair),
+        _note("without swap, whose mode is not known", without_swap(listed)),
+        _note("left out", [f"{name} ({reason})" for name, reason in left_out.items()]),
+    ]
+    if not kept:
+        raise SettingError(f"instruments: {file} has no symbol that can be simulated", hint=notes[-1])
+    if any(notes):
+        log.warning("instruments: %s: %s", file, "; ".join(filter(None, notes)))
+    return _Tables(
+        _merged(shipped.legs, worths.legs), kinds, {info["name"]: symbols[info["name"]] for info in kept}
+    )
+
+
+def _objection(name: str, fields: Mapping[str, Any], kinds: Mapping[str, dict[str, Any]]) -> str:
+    """Return why a symbol cannot be simulated; empty if it can."""
+    try:
+        _instrument(name, fields, kinds, name)
+    except SettingError as error:
+        return error.message.removeprefix(f"instruments: {name}: ")
+    return ""
+
+
+def _note(what: str, names: Sequence[str]) -> str:
+    """Return which names something is true of: the first of them, and how many; empty if of none."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{what}: {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _read(path: Path) -> _Tables:
@@ -146,22 +205,34 @@ def _catalogue(tables: _Tables, file: str) -> Catalogue:
     symbols: dict[str, Instrument] = {}
     for name, fields in tables.symbols.items():
         where = f"{file}: symbol {name}"
-        kind = fields.get("kind", FOREX)
-        if not isinstance(kind, str) or kind not in tables.kinds:
-            raise _wrong(f"{where}: kind is {kind!r}", f"expected one of {', '.join(tables.kinds)}")
-        given = tables.kinds[kind] | {key: value for key, value in fields.items() if key != "kind"}
-        plain = {key: _plain(value, key in MOMENTS) for key, value in given.items()}
-        symbols[name] = symbol = _made(Instrument, plain | {"name": name}, where)
-        for contradiction in _contradictions(symbol):
-            raise _wrong(f"{where}: {contradiction}")
+        symbols[name] = symbol = _instrument(name, fields, tables.kinds, where)
         for leg in (symbol.price_leg, symbol.currency_profit):
             if leg not in legs:
                 raise _wrong(f"{where}: there is no leg {leg}", f"add [legs.{leg}] with price and volatility")
     return Catalogue(symbols, legs)
 
 
-def _contradictions(symbol: Instrument) -> Iterator[str]:
-    """Say which fields do not go together; what is wrong by itself, the types say."""
+def _instrument(
+    name: str, fields: Mapping[str, Any], kinds: Mapping[str, dict[str, Any]], where: str
+) -> Instrument:
+    kind = fields.get("kind", FOREX)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise _wrong(f"{where}: kind is {kind!r}", f"expected one of {', '.join(kinds)}")
+    given = kinds[kind] | {key: value for key, value in fields.items() if key != "kind"}
+    plain = {key: _plain(value, key in MOMENTS) for key, value in given.items()}
+    symbol = _made(Instrument, plain | {"name": name}, where)
+    for contradiction in _contradictions(symbol, is_told=kind == BROKER):
+        raise _wrong(f"{where}: {contradiction}")
+    return symbol
+
+
+def _contradictions(symbol: Instrument, *, is_told: bool) -> Iterator[str]:
+    """Say which fields do not go together; what is wrong by itself, the types say.
+
+    Args:
+        symbol: What is judged.
+        is_told: Whether a terminal told it: there are futures that need no margin.
+    """
     yield from _sessions(symbol)
     if symbol.volume_max < symbol.volume_min:
         yield f"volume_max is {symbol.volume_max}: expected volume_min ({symbol.volume_min}) or more"
@@ -181,7 +252,7 @@ def _contradictions(symbol: Instrument) -> Iterator[str]:
         yield f"expiration_time is {symbol.expiration_time}: expected a time after start_time"
     if symbol.calc_mode in FUTURES_MODES and not symbol.tick_value:
         yield "calc_mode is a future's: expected tick_value"
-    if symbol.calc_mode in FUTURES_MODES[:2] and not symbol.margin_initial:
+    if symbol.calc_mode in FUTURES_MODES[:2] and not (symbol.margin_initial or is_told):
         yield "calc_mode is a future's: expected margin_initial"
     if symbol.calc_mode == c.SYMBOL_CALC_MODE_CFDINDEX and not symbol.tick_value:
         yield "calc_mode is an index's: expected tick_value"

@@ -68,7 +68,7 @@ class Market:
         not_before_msc: int = 0,
     ) -> None:
         replays = load_replays(config.replay, config.replay_symbol)
-        catalogue = load_catalogue(config.instruments)
+        catalogue = load_catalogue(*config.instruments)
         start, speed = config.start, config.speed
         if playback is not None:
             replays += [replay_of(symbol, rows) for symbol, rows in playback.prices.items()]
