@@ -106,6 +106,7 @@ def test_settings_of_a_gateway_come_from_the_environment(fresh_gateway: Gateway)
     [
         (("--host", "0.0.0.0"), 2, "mt5crs keys init"),
         (("--port", "x"), 2, "MT5_PORT"),
+        (("--instruments", "/nope.json", "--instruments", "/more.toml"), 2, "/nope.json is not there"),
         (("--replay", "/nope.csv"), 2, "/nope.csv is not there"),
         (("--replay", "."), 2, "is a folder without Parquet files"),
         (("--symbol", "X"), 2, "--replay file"),

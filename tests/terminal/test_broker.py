@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mt5crs.cli.simulated import simulated_config
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
@@ -240,3 +241,57 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, content: str, said: str) ->
     path.write_text(content)
     with pytest.raises(SettingError, match=said):
         Desk(SimulatedConfig(instruments=(path,)))
+
+
+# ---- files of a user's own beside the broker's ----
+
+SESSIONS = '[symbols.DE40]\nquote_sessions = "mon-fri 01:00-23:00"\nspread = 3\n'
+COMMISSION = (
+    '[symbols.DE40]\ncommission = {per = "lot", value = 3.5}\nspread = 5\n[legs.DE40]\nvolatility = 0.02\n'
+)
+
+
+def written(folder: Path, **contents: str) -> list[Path]:
+    """Return the files, in order, each with its content; `broker` is JSON, any other TOML."""
+    paths: list[Path] = []
+    for name, content in contents.items():
+        paths.append(folder / f"{name}.{'json' if name.startswith('broker') else 'toml'}")
+        paths[-1].write_text(content, encoding="utf-8")
+    return paths
+
+
+def test_files_add_to_the_brokers_in_their_order(tmp_path: Path) -> None:
+    """Wherever the broker's file stands, it comes first."""
+    hours, costs, broker = written(
+        tmp_path, hours=SESSIONS, costs=COMMISSION, broker=json.dumps([DAX, EURUSD])
+    )
+    for order in ((broker, hours, costs), (hours, broker, costs), (hours, costs, broker)):
+        catalogue = load_catalogue(*order)
+        symbol = catalogue.symbols["DE40"]
+        assert list(catalogue.symbols) == ["DE40", "EURUSD"]
+        assert (symbol.quote_sessions, symbol.spread, symbol.volume_max) == ("mon-fri 01:00-23:00", 5, 20.0)
+        assert symbol.commission is not None
+        assert symbol.commission.value == 3.5
+        assert catalogue.legs["DE40"].volatility == 0.02
+        assert catalogue.legs["DE40"].price == pytest.approx(24_000.5 * 1.2)  # in USD
+    assert load_catalogue(broker, costs, hours).symbols["DE40"].spread == 3
+
+
+def test_a_mistake_is_said_of_its_file(tmp_path: Path) -> None:
+    broker, hours, costs = written(
+        tmp_path, broker=json.dumps([DAX, EURUSD]), hours=SESSIONS, costs="[symbols.DE40]\nspread = -1\n"
+    )
+    with pytest.raises(SettingError, match=r"costs\.toml: symbol DE40: spread is -1"):
+        load_catalogue(broker, hours, costs)
+
+
+def test_there_is_one_broker(tmp_path: Path) -> None:
+    listed = json.dumps([EURUSD])
+    with pytest.raises(SettingError, match=r"broker\.json and .*broker_2\.json are a broker's list each"):
+        load_catalogue(*written(tmp_path, broker=listed, broker_2=listed))
+
+
+def test_the_command_line_takes_several_files(tmp_path: Path) -> None:
+    files = written(tmp_path, broker=json.dumps([DAX, EURUSD]), hours=SESSIONS, costs=COMMISSION)
+    trader = Desk(simulated_config({"instruments": files}))
+    assert [info.name for info in trader.get("symbols_get")] == ["DE40", "EURUSD"]

@@ -91,8 +91,8 @@ def gateway(
         str | None, typer.Option(help="always open, or real: each symbol's own hours.", **_SIMULATED)
     ] = None,
     instruments: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="More instruments, TOML; or a broker's, JSON.", **_SIMULATED),
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A broker's instruments, JSON; more of them, TOML.", **_SIMULATED),
     ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the account in this file.", **_SIMULATED)

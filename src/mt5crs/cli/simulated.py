@@ -14,7 +14,6 @@ from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.faults.plan import Fault, load_faults
 from mt5crs.terminal.simulated.prices.market import Market
 
-FILES = {"instruments": "instruments file", "faults": "faults file"}
 NAMES = {"symbol": "replay_symbol"}
 OWN_FLAGS = frozenset({"replay", "replay_symbol", "instruments", "state", "faults", "password"})
 """Settings that `--set` does not take: they have flags of their own, or are no business of a command line."""
@@ -36,15 +35,17 @@ def simulated_config(given: dict[str, Any]) -> SimulatedConfig:
             existing(path, "replay file")
     if "symbol" in given and len(replay) != 1:
         raise typer.BadParameter("--symbol names the symbol of one --replay file")
-    for name, what in FILES.items():
-        existing(given.get(name), what)
+    instruments = tuple(given.pop("instruments", ()))
+    for path in instruments:
+        existing(path, "instruments file")
+    existing(given.get("faults"), "faults file")
     faults = load_faults(given.pop("faults")) if "faults" in given else ()
     faults += tuple(Fault.parse(text) for text in given.pop("fault", ()))
     settings = dict(_pair(text) for text in given.pop("set", ()))
     given = {NAMES.get(name, name): value for name, value in given.items()}
     if "login" in given and "MT5_PASSWORD" in os.environ:
         settings["password"] = os.environ["MT5_PASSWORD"]
-    flags: dict[str, Any] = {
+    flags: dict[str, Any] = {"instruments": instruments} | {
         name: _convert(f"--{name.replace('_', '-')} {value}", name, value) for name, value in given.items()
     }
     return SimulatedConfig(**{**settings, **flags}, replay=replay, faults=faults)
