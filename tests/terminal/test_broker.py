@@ -10,7 +10,7 @@ from mt5crs.cli.simulated import simulated_config
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
-from tests.terminal.desk import Desk
+from tests.terminal.desk import OPENING, Desk
 
 # A broker's own: a pair whose currency does not ship, its cross, and an index in euros.
 EURNOK: dict[str, Any] = {
@@ -42,6 +42,29 @@ def desk(path: Path, told: object) -> Desk:
 def test_only_the_brokers_symbols_are_there(tmp_path: Path) -> None:
     trader = desk(tmp_path / "broker.json", [EURNOK, USDNOK, DAX])
     assert [info.name for info in trader.get("symbols_get")] == ["EURNOK", "USDNOK", "DE40"]
+
+
+def test_prices_are_the_brokers_at_the_time_of_its_list(tmp_path: Path) -> None:
+    """To the minute, whatever the seed; there is a spread and a minute's move between them: 0.1 %."""
+    told = [EURNOK, USDNOK | {"time": OPENING + 34_567}, DAX | {"time": OPENING}]
+    for seed in (1, 2):
+        path = tmp_path / "broker.json"
+        path.write_text(json.dumps(told))
+        trader = Desk(SimulatedConfig(instruments=path, seed=seed), OPENING + 34_567)
+        for info in told:
+            assert trader.get("symbol_info_tick", info["name"]).bid == pytest.approx(info["bid"], rel=1e-3)
+
+
+def test_history_does_not_depend_on_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "broker.json"
+    path.write_text(json.dumps([EURNOK | {"time": OPENING}, USDNOK]))
+    config = SimulatedConfig(instruments=path)
+    early, late = (
+        Desk(config, now).get("copy_rates_range", "EURNOK", 1, OPENING - 600, OPENING)
+        for now in (OPENING + 60, OPENING + 864_000)
+    )
+    assert len(early) == 11
+    assert (early == late).all()
 
 
 @pytest.mark.parametrize("told", [EURNOK, DAX])
@@ -78,6 +101,7 @@ def test_our_own_symbols_survive_the_journey(tmp_path: Path) -> None:
     again = {info.name: info for info in desk(tmp_path / "own.json", told).get("symbols_get")}
     for info in told:
         assert [getattr(again[info["name"]], name) for name in fixed] == [info[name] for name in fixed]
+        assert again[info["name"]].bid == pytest.approx(info["bid"], rel=1e-3)  # one minute, another walk
 
 
 # ---- a list as brokers have it: most of it without prices, some of it no instrument at all ----

@@ -29,7 +29,7 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The worth of one unit of a currency or good.
 
     Attributes:
-        price: In USD, on the day that synthetic prices are anchored at.
+        price: In USD, on 2025-11-01; beside a broker's list, when that was told.
         volatility: Standard deviation of a day's change, as a fraction.
         weekend: How much of that a Saturday and a Sunday have where markets keep their hours.
     """
@@ -169,10 +169,12 @@ class Catalogue(msgspec.Struct, frozen=True):
     Attributes:
         symbols: By name, in the server's order.
         legs: By currency or good.
+        quoted_at: When the prices of the legs were quoted, epoch seconds of a server; 0 for 2025-11-01.
     """
 
     symbols: dict[str, Instrument]
     legs: dict[str, Leg]
+    quoted_at: int = 0
 
     def with_symbol(self, name: str, digits: int, price: float) -> "Catalogue":
         """Return a catalogue that knows the symbol, specified from its name if it is a new one.
@@ -204,4 +206,4 @@ class Catalogue(msgspec.Struct, frozen=True):
                 price_leg=name,
             )
         legs = {symbol.price_leg: Leg(price, 0.005)} | self.legs
-        return Catalogue({**self.symbols, name: symbol}, legs)
+        return msgspec.structs.replace(self, symbols={**self.symbols, name: symbol}, legs=legs)

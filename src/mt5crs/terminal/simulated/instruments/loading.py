@@ -115,12 +115,12 @@ def load_catalogue(*paths: Path) -> Catalogue:
             f"instruments: {told[0]} and {told[1]} are a broker's list each",
             hint="give one JSON file; TOML files add to it",
         )
-    tables = _broker(told[0]) if told else _shipped()
-    catalogue = _catalogue(tables, str(told[0])) if told else _shipped_catalogue()
+    tables, quoted_at = _broker(told[0]) if told else (_shipped(), 0)
+    catalogue = _catalogue(tables, str(told[0]), quoted_at) if told else _shipped_catalogue()
     for path in paths:
         if path not in told:
             tables = tables.extended(_read(path))
-            catalogue = _catalogue(tables, str(path))  # now, so that a mistake is said of its file
+            catalogue = _catalogue(tables, str(path), quoted_at)  # now, so that a mistake is said of its file
     return catalogue
 
 
@@ -134,7 +134,8 @@ def _shipped_catalogue() -> Catalogue:
     return _catalogue(_shipped(), "catalogue.json")
 
 
-def _broker(path: Path) -> _Tables:
+def _broker(path: Path) -> tuple[_Tables, int]:
+    """Return the tables of a broker's symbols, and when it told them."""
     hint = "expected what `mt5crs symbols --json` writes"
     try:
         told = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
@@ -147,7 +148,7 @@ def _broker(path: Path) -> _Tables:
     name, count = Counter(info["name"] for info in told).most_common(1)[0]
     if count > 1:
         raise SettingError(f"instruments: {path} lists {name} {count} times", hint="each symbol once")
-    return _told(told, str(path))
+    return _told(told, str(path)), max(info.get("time", 0) for info in told)
 
 
 def _told(listed: Sequence[Mapping[str, Any]], file: str) -> _Tables:
@@ -200,7 +201,7 @@ def _read(path: Path) -> _Tables:
         raise SettingError(f"instruments: {path}: {error}", hint=hint) from error
 
 
-def _catalogue(tables: _Tables, file: str) -> Catalogue:
+def _catalogue(tables: _Tables, file: str, quoted_at: int = 0) -> Catalogue:
     legs = {name: _made(Leg, fields, f"{file}: leg {name}") for name, fields in tables.legs.items()}
     symbols: dict[str, Instrument] = {}
     for name, fields in tables.symbols.items():
@@ -209,7 +210,7 @@ def _catalogue(tables: _Tables, file: str) -> Catalogue:
         for leg in (symbol.price_leg, symbol.currency_profit):
             if leg not in legs:
                 raise _wrong(f"{where}: there is no leg {leg}", f"add [legs.{leg}] with price and volatility")
-    return Catalogue(symbols, legs)
+    return Catalogue(symbols, legs, quoted_at)
 
 
 def _instrument(

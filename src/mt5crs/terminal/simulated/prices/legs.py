@@ -2,7 +2,8 @@
 
 1. Each leg has a level for every midnight: a random walk from 1990, shifted to the catalogue's price on
    2025-11-01 and reflected at a distance of 9 % to either side for EUR (more for goods that move more), so
-   that prices stay plausible however far one looks.
+   that prices stay plausible however far one looks. The prices of a broker's list hold at the time at
+   which it was told: there each walk is moved as a whole.
 2. Inside a day the minutes are a Brownian bridge from one midnight's level to the next, moving more in
    the hours when London and New York trade.
 
@@ -189,13 +190,17 @@ class Legs:
         legs: By name.
         active: How busy the hours are.
         weekends: Whether weekends are calmer.
+        quoted_at: When the legs had their prices, epoch seconds; 0 for 2025-11-01.
     """
 
-    def __init__(self, seed: int, legs: Mapping[str, Leg], active: Activity, weekends: bool) -> None:
+    def __init__(
+        self, seed: int, legs: Mapping[str, Leg], active: Activity, weekends: bool, quoted_at: int = 0
+    ) -> None:
         self._seed = seed
         self._legs = legs
         self._active = active
         self._weekends = weekends
+        self._quoted_at = quoted_at
         self._paths: dict[str, LegPath] = {}
         self._anchored = {UNIT}
 
@@ -206,6 +211,8 @@ class Legs:
             leg = self._legs[name]
             weekend = leg.weekend if self._weekends else 1.0
             path = self._paths[name] = LegPath(self._seed, name, leg, self._active, weekend)
+            if self._quoted_at:
+                path.shift(float(np.log(leg.price)) - path.level(self._quoted_at))
         return path
 
     def anchor(self, instrument: Instrument, price: float, time: int) -> None:

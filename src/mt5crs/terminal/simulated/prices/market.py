@@ -93,7 +93,7 @@ class Market:
         self.depth = Depth(config.seed)
         self._keeps_hours = config.sessions == "real"
         self._active = activity(zone.offset)
-        self._legs = Legs(config.seed, catalogue.legs, self._active, weekends=self._keeps_hours)
+        self._legs = Legs(config.seed, catalogue.legs, self._active, self._keeps_hours, catalogue.quoted_at)
         self._trading_hours: dict[str, Calendar] = {}
         self._history_start = min(HISTORY_START, int(self.clock.now()) - HISTORY_BEFORE_REPLAY)
         self._modelling = config.modelling
