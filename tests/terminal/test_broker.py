@@ -50,7 +50,7 @@ def test_prices_are_the_brokers_at_the_time_of_its_list(tmp_path: Path) -> None:
     for seed in (1, 2):
         path = tmp_path / "broker.json"
         path.write_text(json.dumps(told))
-        trader = Desk(SimulatedConfig(instruments=path, seed=seed), OPENING + 34_567)
+        trader = Desk(SimulatedConfig(instruments=(path,), seed=seed), OPENING + 34_567)
         for info in told:
             assert trader.get("symbol_info_tick", info["name"]).bid == pytest.approx(info["bid"], rel=1e-3)
 
@@ -58,7 +58,7 @@ def test_prices_are_the_brokers_at_the_time_of_its_list(tmp_path: Path) -> None:
 def test_history_does_not_depend_on_the_start(tmp_path: Path) -> None:
     path = tmp_path / "broker.json"
     path.write_text(json.dumps([EURNOK | {"time": OPENING}, USDNOK]))
-    config = SimulatedConfig(instruments=path)
+    config = SimulatedConfig(instruments=(path,))
     early, late = (
         Desk(config, now).get("copy_rates_range", "EURNOK", 1, OPENING - 600, OPENING)
         for now in (OPENING + 60, OPENING + 864_000)
