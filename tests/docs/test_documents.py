@@ -25,7 +25,7 @@ from tests.processes import Gateway
 ENGLISH, CHINESE, SIMULATED = "README.md", "README.zh-CN.md", "docs/simulated.md"
 DOCUMENTS = (
     *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/protocol.md", "docs/retcodes.md"),
+    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md"),
 )
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
@@ -264,7 +264,7 @@ def test_the_picture_is_one_of_a_run_that_went_well() -> None:
     assert "@font-face" not in picture
 
 
-@pytest.mark.parametrize("page", ["compatibility", "retcodes"])
+@pytest.mark.parametrize("page", ["compatibility", "retcodes", "settings"])
 def test_a_made_page_is_what_its_tables_make(page: str) -> None:
     done = subprocess.run(
         [sys.executable, f"docs/{page}.py", "--check"],

@@ -59,6 +59,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What a broker fixes about a symbol; names follow `SymbolInfo` without its `trade_` prefix.
 
     Attributes:
+        name: What it is called; in a file, the name of its table.
+        path: The folder that it is listed in, without the name.
+        currency_margin: What margin is in; the base currency where it is empty.
         spread: The usual spread in points; what is quoted varies with the hour.
         tick_rate: Ticks a minute in an hour of ordinary activity.
         price_leg: The leg that the price follows where it is not the base currency.
@@ -74,6 +77,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             1 for `buy` and `sell` and 0 for pending orders.
         swap_days: How many days of swap each rollover charges, from the one after Sunday to the one after
             Saturday; empty for one on working days and three on `swap_rollover3days`.
+        tick_size: The step of its prices; one unit of the last digit where it is 0.
+        tick_value: What a tick of one lot is worth in the profit currency; futures and indices alone need it.
         face_value: Of a bond.
         accrued_interest: Of a bond, per unit.
         liquidity_rate: The part of its worth that a collateral counts for.
