@@ -137,6 +137,17 @@ def test_an_account_does_not_wake_up_in_another_market(
     assert again(desk).get("positions_total") == 1
 
 
+def test_other_price_legs_are_another_market(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text("[legs.EUR]\nvolatility = 0.004\n")
+    other.write_text("[legs.EUR]\nvolatility = 0.005\n")
+    desk = Desk(SimulatedConfig(state=tmp_path / "account.state", instruments=(one,)))
+    desk.terminal.close()
+    with pytest.raises(SettingError, match="was used with"):
+        again(desk, instruments=(other,))
+    again(desk).terminal.close()
+
+
 def test_of_a_replay_the_time_is_kept_too(quotes: Callable[..., Desk], tmp_path: Path) -> None:
     """Nobody asked for the account, and the process ends without closing anything."""
     path = tmp_path / "account.state"

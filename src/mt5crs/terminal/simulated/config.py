@@ -20,7 +20,7 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         seed: Selects the synthetic prices: the same seed gives the same history and the same ticks.
-        instruments: A TOML file with instruments beside those of the catalogue, or instead of some of them.
+        instruments: A broker's list (JSON), and TOML files that add to it or to the catalogue, in order.
         replay: Files of M1 bars or ticks whose symbols are replayed instead of made up.
         replay_symbol: The symbol of a single file; without it, read from the file's name.
         modelling: How M1 bars become ticks: `every_tick`, as many as the bar had, or `ohlc`, its four prices.

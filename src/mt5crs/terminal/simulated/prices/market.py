@@ -108,6 +108,7 @@ class Market:
         self.identity = ", ".join([
             f"seed {config.seed}", f"sessions {config.sessions}", f"modelling {config.modelling}", zone_told,
             *self.replayed,
+            *([f"prices of {catalogue.price_mark}"] if config.instruments else []),
         ])  # fmt: skip
         self._anchor({replay.symbol: self._sources[replay.symbol] for replay in replays})
 
