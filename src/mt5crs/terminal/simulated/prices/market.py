@@ -105,10 +105,11 @@ class Market:
         self._cache = SpanCache()
         self.replayed = [_told(replay) for replay in replays]
         zone_told = f"server time UTC{config.server_offset:+g} with summer time {config.server_dst}"
+        mark = catalogue.price_mark
         self.identity = ", ".join([
             f"seed {config.seed}", f"sessions {config.sessions}", f"modelling {config.modelling}", zone_told,
             *self.replayed,
-            *([f"prices of {catalogue.price_mark}"] if config.instruments else []),
+            *([f"prices of {mark}"] if mark != load_catalogue().price_mark else []),
         ])  # fmt: skip
         self._anchor({replay.symbol: self._sources[replay.symbol] for replay in replays})
 
