@@ -267,6 +267,24 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, content: str, said: str) ->
         Desk(SimulatedConfig(instruments=(path,)))
 
 
+@pytest.mark.parametrize("currency", ["USD", "EUR", "JPY"])
+def test_profits_survive_the_journey_in_any_currency(tmp_path: Path, currency: str) -> None:
+    """A tick's worth is told in the account's currency, whichever that is: it is not converted twice."""
+    own = Desk(SimulatedConfig(currency=currency))
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps([info._asdict() for info in own.get("symbols_get")]))
+    again = Desk(SimulatedConfig(currency=currency, instruments=(path,)))
+    for symbol, opened, closed in (
+        ("ESZ30", 6800.0, 6810.0),
+        ("EURUSD", 1.1, 1.11),
+        ("WTI-12.30", 60.0, 61.0),
+    ):
+        before, after = (
+            desk.get("order_calc_profit", 0, symbol, 1.0, opened, closed) for desk in (own, again)
+        )
+        assert after == pytest.approx(before, rel=2e-3)  # but for the rate of another tick
+
+
 # ---- files of a user's own beside the broker's ----
 
 SESSIONS = '[symbols.DE40]\nquote_sessions = "mon-fri 01:00-23:00"\nspread = 3\n'

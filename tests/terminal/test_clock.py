@@ -88,8 +88,8 @@ def test_time_never_goes_back_and_the_clock_can_be_told_from_it(
         # half speed makes a millisecond two; a float of seconds holds less than a thousandth of one
         assert abs(server.reads_at(msc) - clock.now) * speed < 0.0021
         # when the clock reads that, the time is here, and not before
-        clock.now = server.reads_at(msc + 1000)
-        assert msc + 999 <= server.now_msc() <= msc + 1000 + 3_600_000
+        with server.at(server.reads_at(msc + 1000)):
+            assert msc + 999 <= server.now_msc() <= msc + 1000 + 3_600_000
 
 
 def test_of_the_hour_left_out_the_clock_reads_its_end() -> None:
@@ -144,3 +144,13 @@ def test_a_start_outside_of_every_calendar_is_refused(start: float) -> None:
 def test_a_speed_that_is_no_number_is_refused(speed: float) -> None:
     with pytest.raises(SettingError, match="speed is"):
         SimulatedConfig(speed=speed)
+
+
+def test_server_time_waits_for_a_clock_that_was_set_back() -> None:
+    clock = Clock(1000.0)
+    server = ServerClock(clock, None, 1.0)
+    shown = []
+    for reading in (1010.0, 1005.0, 1009.0, 1011.0):
+        clock.now = reading
+        shown.append(server.now())
+    assert shown == [1010.0, 1010.0, 1010.0, 1011.0]

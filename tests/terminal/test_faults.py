@@ -195,3 +195,54 @@ def test_the_same_seed_has_the_same_story(quotes: Callable[..., Desk]) -> None:
 
     assert story(1) == story(1) != story(2)
     assert set(story(1)) == {10006, 10009}
+
+
+def late_story(desk: Desk, seconds: list[float]) -> list[tuple[int, float]]:
+    """Return time and price of what a late order did, asked at these seconds alone."""
+    asked(desk, "order_send", BUY)
+    for second in seconds:
+        desk.at(second)
+        desk.terminal.advance()
+    return [(deal.time - OPENING, deal.price) for deal in desk.get("history_deals_get", 0, 1 << 40)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        (("late:seconds=2",), (2, 1.1001)),
+        # The order is carried out at 10, which shows when the connection is back at 25.
+        (("late:seconds=10", "disconnect:start=5,seconds=20"), (25, 1.2001)),
+    ],
+)
+@pytest.mark.parametrize("seconds", [[100.0], [float(n) for n in range(1, 101)]])
+def test_it_does_not_matter_how_often_the_terminal_is_asked(
+    quotes: Callable[..., Desk], faults: tuple[str, ...], expected: tuple[int, float], seconds: list[float]
+) -> None:
+    desk = quotes((0, 1.1, 1.1001), (20, 1.2, 1.2001), (90, 1.3, 1.3001), (3600, 1.3, 1.3001), faults=faults)
+    assert late_story(desk, seconds) == [expected]
+
+
+def test_a_spell_that_is_noticed_late_has_begun_in_time(quotes: Callable[..., Desk]) -> None:
+    desk = quotes(
+        (0, 1.1, 1.1001), (20, 1.2, 1.2001), (3600, 1.3, 1.3001), faults=("disconnect:start=10,seconds=50",)
+    )
+    desk.at(30)
+    assert desk.get("terminal_info").connected is False
+    assert desk.get("symbol_info_tick", "EURUSD").bid == 1.1
+
+
+def test_a_spell_gives_back_what_was_switched_off(steady: Desk) -> None:
+    steady.terminal.switches.terminal_trade_allowed = False
+    steady.terminal.faults.add(Fault(kind="disconnect", seconds=1.0))
+    steady.terminal.faults.add(Fault(kind="disable", seconds=1.0))
+    steady.terminal.advance()
+    steady.at(2)
+    assert steady.get("terminal_info").trade_allowed is False
+
+
+def test_a_clock_that_is_set_back_does_not_set_server_time_back(steady: Desk) -> None:
+    for second in (100, 70, 40):
+        steady.at(second)
+        steady.send(**BUY)
+    times = [deal.time - OPENING for deal in steady.get("history_deals_get", 0, 1 << 40)]
+    assert times == [0, 100, 100, 100]

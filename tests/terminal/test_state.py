@@ -73,6 +73,17 @@ def test_it_is_in_the_file_before_the_answer_is_given(config: SimulatedConfig) -
     assert len(again(desk, state=copy).get("positions_get")) == 1
 
 
+def test_market_watch_is_in_the_file_too(config: SimulatedConfig) -> None:
+    desk = Desk(config)
+    desk.get("symbol_select", "CHFJPY", True)
+    desk.get("symbol_select", "USDCHF", False)
+    assert config.state is not None
+    copy = config.state.with_name("copy.state")
+    copy.write_bytes(config.state.read_bytes())
+    back = again(desk, state=copy)
+    assert [back.get("symbol_info", name).visible for name in ("CHFJPY", "USDCHF")] == [True, False]
+
+
 def test_what_would_have_happened_meanwhile_has_happened(config: SimulatedConfig) -> None:
     """Off for a day: the stops, expirations and swaps are those of a terminal that was never off."""
     story = (Desk(config), Desk(SimulatedConfig()))

@@ -8,7 +8,8 @@ history is appended to. The file is locked while a terminal uses it.
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +76,8 @@ class State(msgspec.Struct, kw_only=True):
     history_deals: Sequence[TradeDeal]
 
 
+VALUES = {kind: attrgetter(*(field.name for field in fields(kind))) for kind in (Position, Order)}
+"""What tells whether one has changed since it was written."""
 MARKS = ("balance", "credit", "seen_msc", "request_id", "order_ticket", "deal_ticket", "selected", "market")
 
 
@@ -91,7 +94,7 @@ class StateFile:
 
     def __init__(self, path: Path, owner: Owner) -> None:
         self._path = path
-        self._bodies: dict[str, dict[int, bytes]] = {"positions": {}, "orders": {}}
+        self._values: dict[str, dict[int, tuple[Any, ...]]] = {"positions": {}, "orders": {}}
         self._lengths = {"history_orders": 0, "history_deals": 0}
         self._is_behind = False
         if not path.absolute().parent.is_dir():
@@ -165,8 +168,9 @@ class StateFile:
 
     def _living(self, table: str, kind: type[Held]) -> dict[int, Held]:
         bodies = dict(self._rows(f"select ticket, body from {table} order by ticket"))  # noqa: S608 - our names
-        self._bodies[table] = bodies
-        return {ticket: kind(**msgspec.msgpack.decode(body)) for ticket, body in bodies.items()}
+        held = {ticket: kind(**msgspec.msgpack.decode(body)) for ticket, body in bodies.items()}
+        self._values[table] = {ticket: VALUES[kind](thing) for ticket, thing in held.items()}
+        return held
 
     def _past(self, table: str) -> list[list[Any]]:
         rows = self._rows(f"select body from {table} order by place")  # noqa: S608 - our names
@@ -177,7 +181,7 @@ class StateFile:
         """Write what is new; what cannot be written is said in the log, and written with the next save."""
         try:
             with self._transaction("begin"):
-                bodies = {
+                values = {
                     "positions": self._write_living("positions", state.positions),
                     "orders": self._write_living("orders", state.orders),
                 }
@@ -192,20 +196,21 @@ class StateFile:
         if self._is_behind:
             self._is_behind = False
             log.warning("state: %s is up to date again", self._path)
-        self._bodies = bodies
+        self._values = values
         self._lengths = {
             "history_orders": len(state.history_orders),
             "history_deals": len(state.history_deals),
         }
 
-    def _write_living(self, table: str, held: Mapping[int, Held]) -> dict[int, bytes]:
-        bodies = {ticket: msgspec.msgpack.encode(asdict(thing)) for ticket, thing in held.items()}
-        before = self._bodies[table]
-        gone = [(ticket,) for ticket in before.keys() - bodies.keys()]
-        new = [(ticket, body) for ticket, body in bodies.items() if before.get(ticket) != body]
+    def _write_living(self, table: str, held: Mapping[int, Held]) -> dict[int, tuple[Any, ...]]:
+        values = {ticket: VALUES[type(thing)](thing) for ticket, thing in held.items()}
+        before = self._values[table]
+        gone = [(ticket,) for ticket in before.keys() - values.keys()]
+        new = [ticket for ticket, fields in values.items() if before.get(ticket) != fields]
+        rows = [(ticket, msgspec.msgpack.encode(asdict(held[ticket]))) for ticket in new]
         self._database.executemany(f"delete from {table} where ticket = ?", gone)  # noqa: S608 - our names
-        self._database.executemany(f"insert or replace into {table} values (?, ?)", new)  # noqa: S608
-        return bodies
+        self._database.executemany(f"insert or replace into {table} values (?, ?)", rows)  # noqa: S608
+        return values
 
     def _write_past(self, table: str, rows: Sequence[TradeOrder | TradeDeal]) -> None:
         start = self._lengths[table]

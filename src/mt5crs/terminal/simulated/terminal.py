@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,7 @@ class SimulatedTerminal:
         self._activation = Activation(self._account, market, ledger, execution, config, seen_msc)
         self._due = -NEVER  # what the clock reads when the passing of time may do something
         self._followed: dict[str, int] = {}
+        self._button = self.switches.terminal_trade_allowed  # as it was before a spell without
         self._read_clock = clock
         self._charts = Charts(market, money, self._held_symbols, config.maxbars, clock)
         self._dealing = Dealing(self._account, market, self._trading, self.switches)
@@ -196,14 +198,23 @@ class SimulatedTerminal:
 
     # ---- what faults move ----
 
-    def set_spells(self, spells: frozenset[str]) -> None:
-        """See `Levers.set_spells`; while it is disconnected, the terminal knows nothing newer."""
-        self.switches.connected = "disconnect" not in spells
-        self.switches.terminal_trade_allowed = self.config.terminal_trade_allowed and "disable" not in spells
-        self._market.clock.hold(not self.switches.connected)
+    def set_spell(self, name: str, on: bool, reading: float) -> None:
+        """See `Levers.set_spell`; while it is disconnected, the terminal knows nothing newer."""
+        switches = self.switches
+        if name == "disconnect":
+            switches.connected = not on
+            self._market.clock.hold(on, reading)
+        elif on:
+            self._button, switches.terminal_trade_allowed = switches.terminal_trade_allowed, False
+        else:
+            switches.terminal_trade_allowed = self._button
         for live in self._market.live_ticks.values():
             live.due = -NEVER
         self._due = -NEVER
+
+    def at(self, reading: float) -> AbstractContextManager[None]:
+        """See `Levers.at`."""
+        return self._market.clock.at(reading)
 
     def refuse(self, request: Mapping[str, object], retcode: int) -> Result:
         """See `Levers.refuse`."""
@@ -251,7 +262,7 @@ class SimulatedTerminal:
         return done(account_info(self.config, self.switches, self._account.totals()))
 
     def _order_send(self, request: Mapping[str, object]) -> Result:
-        clock = self._market.clock
+        clock, before = self._market.clock, self._activation.changes
         was_held = clock.is_held
         clock.hold(True)  # a request has one time: ticks that come meanwhile come after it
         try:
@@ -259,12 +270,19 @@ class SimulatedTerminal:
             result = self._dealing.order_send(request)
         finally:
             clock.hold(was_held)
-        if result.value is not None:
-            if result.value.retcode in DONE:
-                if result.value.request.action in OPENING:  # what is held is in Market Watch
-                    self._market.selected.add(result.value.request.symbol)
-                self._activation.changed()
-                self._due = -NEVER
+        if result.value is not None and result.value.retcode in DONE:
+            if result.value.request.action in OPENING:  # what is held is in Market Watch
+                self._market.selected.add(result.value.request.symbol)
+            self._activation.changed()
+            self._due = -NEVER
+        if result.value is not None or self._activation.changes != before:
+            self._save()
+        return result
+
+    def _symbol_select(self, symbol: str, enable: bool) -> Result:
+        before = len(self._market.selected)
+        result = self._charts.symbol_select(symbol, enable)
+        if len(self._market.selected) != before:
             self._save()
         return result
 

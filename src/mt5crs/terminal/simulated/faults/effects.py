@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Protocol, cast
@@ -30,8 +31,12 @@ REFUSALS: dict[Kind, int] = {
 class Levers(Protocol):
     """What faults move at a terminal."""
 
-    def set_spells(self, spells: frozenset[str]) -> None:
-        """Let `disconnect` and `disable` hold, or hold no more."""
+    def set_spell(self, name: str, on: bool, reading: float) -> None:
+        """Let `disconnect` or `disable` begin or end, at the time at which the clock had a reading."""
+        ...
+
+    def at(self, reading: float) -> AbstractContextManager[None]:
+        """Let it be the time at which the clock had a reading."""
         ...
 
     def refuse(self, request: Mapping[str, object], retcode: int) -> Result:
@@ -75,6 +80,7 @@ class Faults:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._spells: frozenset[str] = frozenset()
+        self._next_spell = clock() if schedule else NEVER
         self.armed = bool(schedule)
         """Whether anything is set or under way: without it calls need not come here."""
         self._effects: dict[str, Callable[[Fault, Operation[..., Any], Bound], Result | Deferred]] = {
@@ -90,12 +96,15 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         """Set a fault from now on."""
+        self.pass_time()
         self._schedule.add(fault, self._clock())
+        self._next_spell = self._clock()
         self.armed = True
 
     def clear(self) -> None:
         """Set no fault any more; what is under way goes on."""
         self._schedule.clear()
+        self._next_spell = self._clock()
 
     def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
         """Carry out a call, or let a fault befall it."""
@@ -107,18 +116,27 @@ class Faults:
         return self._effects[fault.kind](fault, op, wire)
 
     def pass_time(self) -> float:
-        """Do what is due; return the clock's reading at which something is due next."""
+        """Do what is due, each at its time; return the clock's reading at which something is due next."""
         now = self._clock()
-        while self._agenda and self._agenda[0][0] <= now:
-            heappop(self._agenda)[2]()
-        spells = self._schedule.spells(now)
-        if spells != self._spells:
-            for name in sorted(spells ^ self._spells):
-                log.warning("fault: %s %s", name, "begins" if name in spells else "is over")
-            self._spells = spells
-            self._levers.set_spells(spells)
-        self.armed = bool(self._schedule or self._agenda or spells)
-        return min(self._agenda[0][0] if self._agenda else NEVER, self._schedule.next_change(now))
+        while (due := min(self._next_call(), self._next_spell)) <= now:
+            if self._next_call() < self._next_spell:
+                with self._levers.at(due):
+                    heappop(self._agenda)[2]()
+            else:
+                self._change_spells(due)
+        self.armed = bool(self._schedule or self._agenda or self._spells)
+        return due
+
+    def _next_call(self) -> float:
+        return self._agenda[0][0] if self._agenda else NEVER
+
+    def _change_spells(self, reading: float) -> None:
+        spells = self._schedule.spells(reading)
+        self._next_spell = self._schedule.next_change(reading)
+        for name in sorted(spells ^ self._spells):
+            log.warning("fault: %s %s", name, "begins" if name in spells else "is over")
+            self._levers.set_spell(name, name in spells, reading)
+        self._spells = spells
 
     def _plan(self, seconds: float, act: Callable[[], None]) -> None:
         heappush(self._agenda, (self._clock() + seconds, next(self._order), act))
@@ -148,7 +166,12 @@ class Faults:
         )
 
     def _carry_out_unseen(self, op: Operation[..., Any], wire: Bound) -> None:
-        self._levers.carry_out(op, wire)
+        if "disconnect" in self._spells:  # it is done, and shows when the connection is back
+            heappush(
+                self._agenda, (self._next_spell, next(self._order), lambda: self._carry_out_unseen(op, wire))
+            )
+        else:
+            self._levers.carry_out(op, wire)
 
     def _crash(self, fault: Fault, op: Operation[..., Any], wire: Bound) -> Result:
         if fault.point == "before":

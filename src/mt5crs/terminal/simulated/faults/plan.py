@@ -89,8 +89,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     point: Literal["before", "after"] = "before"
 
     def __post_init__(self) -> None:
-        if self.operation not in OPERATIONS:
-            raise SettingError(f"fault {self.kind}: there is no operation {self.operation!r}")
+        if self.operation not in OPERATIONS or self.operation == "shutdown":  # that does not come so far
+            raise SettingError(f"fault {self.kind}: no terminal carries out an operation {self.operation!r}")
         if self.kind in ORDERS_ONLY and self.operation != "order_send":
             raise SettingError(f"fault {self.kind}: {self.operation} cannot meet it", hint="orders only")
         if not 0 <= self.chance <= 1 or not 0 < self.share < 1:

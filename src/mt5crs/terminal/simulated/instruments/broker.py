@@ -45,6 +45,8 @@ CHOICES = {
     "trade_mode": (4, 0),
 }  # fmt: skip
 """The last value that is known here, and what stands for those that are not."""
+TOLD = "tick_value_told"
+"""Beside a symbol's fields: whether the worth of its tick was told, in the currency of the account."""
 
 
 def is_symbol(entry: Mapping[str, Any]) -> bool:
@@ -79,7 +81,32 @@ def broker_symbols(told: Iterable[Mapping[str, Any]]) -> dict[str, Fields]:
     """
     told = list(told)
     legs = own_legs(told)
-    return {info["name"]: _fields(info) | {"price_leg": legs.get(info["name"], "")} for info in told}
+    rates = _account_rates(told)
+    symbols: dict[str, Fields] = {
+        info["name"]: {**_fields(info), "price_leg": legs.get(info["name"], "")} for info in told
+    }
+    for info in told:
+        fields: Fields = symbols[info["name"]]
+        if "tick_value" in fields and info.get(TOLD):
+            fields["tick_value"] /= rates.get(info["currency_profit"], 1.0)
+    return symbols
+
+
+def _account_rates(told: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what a unit of each profit currency was worth in the currency of the account that was asked.
+
+    A tick's worth is told in that currency. Where it follows from the price alone it tells the rate, which
+    the symbols need that fix the worth of their tick.
+    """
+    rates: dict[str, float] = {}
+    for info in told:
+        worth, size = (
+            info.get("trade_tick_value") or 0.0,
+            info["trade_tick_size"] * info["trade_contract_size"],
+        )
+        if info["trade_calc_mode"] not in TICK_VALUED and worth > 0 and size > 0:
+            rates.setdefault(info["currency_profit"], worth / size)
+    return rates
 
 
 def _bounded(info: Fields) -> Fields:
@@ -119,8 +146,9 @@ def _ticks(info: Fields) -> Fields:
         return {}  # `Instrument` says what is wrong
     points = max(round(info.get("trade_tick_size", 0.0) / POINTS[digits]), 1)
     size = round(points * POINTS[digits], digits)
-    worth: float = info.get("trade_tick_value") or size * info["trade_contract_size"]
-    return {"trade_tick_size": size, "trade_tick_value": worth}
+    told: float = info.get("trade_tick_value") or 0.0
+    worth = told or size * info["trade_contract_size"]
+    return {"trade_tick_size": size, "trade_tick_value": worth, TOLD: told > 0}
 
 
 def _fields(info: Mapping[str, Any]) -> Fields:

@@ -1,6 +1,7 @@
 """The present: each symbol's last tick, computed again only when the next one is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
@@ -32,21 +33,46 @@ class ServerClock:
         self._start = self._origin if start is None else zone.utc(start)
         self._stretch = zone.stretch(self._start)
         self._held: float | None = None
+        self._latest = 0.0
 
     @property
     def is_held(self) -> bool:
         """Whether server time stands still."""
         return self._held is not None
 
-    def hold(self, on: bool) -> None:
-        """Let server time stand still for who reads it here, or go on where it really is."""
-        self._held = (self.now() if self._held is None else self._held) if on else None
+    def hold(self, on: bool, reading: float | None = None) -> None:
+        """Let server time stand still for who reads it here, or go on where it really is.
+
+        Args:
+            on: Whether it is to stand still; where it does already, it stays.
+            reading: What the clock read at the moment that stays; without it, now.
+        """
+        if not on:
+            self._held = None
+        elif self._held is None:
+            self._held = self.now() if reading is None else self._at(reading)
+
+    @contextmanager
+    def at(self, reading: float) -> Generator[None, None, None]:
+        """Let it be the time at which the clock had a reading; where time stands still, it goes on to."""
+        before, self._held = self._held, self._at(reading)
+        try:
+            yield
+        finally:
+            self._held = before
 
     def now(self) -> float:
-        """Return the server time, epoch seconds; it never goes back while the clock does not."""
+        """Return the server time, epoch seconds; it never goes back, also where the clock is set back."""
         if self._held is not None:
             return self._held
-        utc = self._start + (self.read() - self._origin) * self.speed
+        now = self._at(self.read())
+        if now < self._latest:
+            return self._latest
+        self._latest = now
+        return now
+
+    def _at(self, reading: float) -> float:
+        utc = self._start + (reading - self._origin) * self.speed
         begin, end, server, rate = self._stretch
         if not begin <= utc < end:
             begin, _end, server, rate = self._stretch = self._zone.stretch(utc)
