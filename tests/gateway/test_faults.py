@@ -48,7 +48,7 @@ def test_a_slow_order_is_answered_late_and_holds_nobody_up(tmp_path: Path) -> No
             assert (await slow).retcode == 10009
             return order_of_answers
 
-    with faulty(tmp_path, "slow:seconds=1") as gateway:
+    with faulty(tmp_path, "slow:seconds=3") as gateway:
         assert asyncio.run(trade(gateway)) == ["same client", "another client", "slow"]
 
 
@@ -123,7 +123,7 @@ def test_faults_come_from_a_file_too(tmp_path: Path) -> None:
 
 
 def test_a_disconnected_terminal_says_so_and_catches_up(tmp_path: Path) -> None:
-    with faulty(tmp_path, "disconnect:seconds=1") as gateway, gateway.client() as mt5:
+    with faulty(tmp_path, "disconnect:seconds=4") as gateway, gateway.client() as mt5:
         assert not connected(mt5)
         stale = mt5.symbol_info_tick("EURUSD")
         assert retcode(mt5) == 10031
