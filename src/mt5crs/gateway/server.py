@@ -10,7 +10,6 @@ import os
 import signal
 import socket as stdlib_socket
 import time
-from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from math import ceil
@@ -22,6 +21,7 @@ import msgspec
 import zmq
 
 from mt5crs.errors import SettingError
+from mt5crs.gateway.backlog import Backlog
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.dispatch import PEERS, Dispatch
 from mt5crs.gateway.streams import Streams
@@ -49,9 +49,6 @@ CHUNKS = 4
 """Chunks of arrays that are sent in one turn."""
 SEND_QUEUE = 256
 """Answers in the transport's queue of one connection."""
-BACKLOG = 16 * 1024 * 1024
-BACKLOG_ANSWERS = 16_384
-"""Bytes, and number, of the answers that wait behind it; further ones are dropped and counted."""
 RETRY_MS = 2
 """Pause between two attempts to send them."""
 COPY_BELOW = 64 * 1024
@@ -74,34 +71,6 @@ _user_id: Callable[[object], str] = methodcaller("get", b"User-Id")  # as bytes,
 
 _now = time.monotonic
 _Socket = zmq.Socket[bytes]
-
-
-class _Backlog:
-    """Answers of one connection that wait until its queue has room."""
-
-    def __init__(self) -> None:
-        self.answers: deque[tuple[tuple[bytes, ...], Frames]] = deque()
-        self.size = 0
-
-    def add(self, envelope: tuple[bytes, ...], frames: Frames) -> bool:
-        """Keep an answer; return False where that would be beyond the limits."""
-        size = sum(map(len, frames))
-        if self.size + size > BACKLOG or len(self.answers) >= BACKLOG_ANSWERS:
-            return False
-        self.answers.append((envelope, frames))
-        self.size += size
-        return True
-
-    def take(self) -> tuple[tuple[bytes, ...], Frames]:
-        """Return the answer that has waited longest."""
-        envelope, frames = self.answers.popleft()
-        self.size -= sum(map(len, frames))
-        return envelope, frames
-
-    def follow(self, others: "_Backlog") -> None:
-        """Let others, which came later, wait behind these."""
-        self.answers.extend(others.answers)
-        self.size += others.size
 
 
 class Server:
@@ -127,7 +96,7 @@ class Server:
         self._by_name = {p.name: p for p in self._keys.clients.values()} if self._keys else None
         self._stopping = False
         self._next_complaint = 0.0
-        self._backlog: dict[bytes, _Backlog] = {}
+        self._backlog: dict[bytes, Backlog] = {}
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
         with ExitStack() as opening:
@@ -320,7 +289,7 @@ class Server:
 
     def _postpone(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
         """Keep an answer for a connection whose queue is full; beyond the limit it is dropped and counted."""
-        waiting = self._backlog.setdefault(peer, _Backlog())
+        waiting = self._backlog.setdefault(peer, Backlog())
         if not waiting.add(envelope, frames):
             self._dispatch.counters["dropped-answers"] += 1
             self._dispatch.transfers.drop_peer(peer)
