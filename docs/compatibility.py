@@ -6,8 +6,9 @@ python docs/compatibility.py --check    say whether it is current
 
 import inspect
 import json
-import sys
 from pathlib import Path
+
+from page import make
 
 from mt5crs import constants
 from mt5crs.api import OPERATIONS
@@ -159,15 +160,5 @@ def document() -> str:
     return HEAD + "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write the document, or check it; return the exit code."""
-    if "--check" in sys.argv[1:]:
-        current = DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == document()
-        sys.stdout.write("current\n" if current else f"{DOCUMENT} is not what this would make\n")
-        return 0 if current else 1
-    DOCUMENT.write_text(document(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(make(DOCUMENT, document))

@@ -8,6 +8,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from page import make
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -51,15 +53,5 @@ def document() -> str:
     return HEAD + "\n".join(rows) + "\n"
 
 
-def main() -> int:
-    """Write the document, or check it; return the exit code."""
-    if "--check" in sys.argv[1:]:
-        current = DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == document()
-        sys.stdout.write("current\n" if current else f"{DOCUMENT} is not what this would make\n")
-        return 0 if current else 1
-    DOCUMENT.write_text(document(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(make(DOCUMENT, document))

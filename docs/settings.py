@@ -6,11 +6,11 @@ python docs/settings.py --check    say whether it is current
 
 import inspect
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from page import make
 
 from mt5crs.model import SymbolInfo
 from mt5crs.terminal.simulated.config import SimulatedConfig
@@ -149,15 +149,5 @@ def document() -> str:
     return HEAD + "".join(section(*part) for part in SECTIONS)
 
 
-def main() -> int:
-    """Write the document, or check it; return the exit code."""
-    if "--check" in sys.argv[1:]:
-        current = DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == document()
-        sys.stdout.write("current\n" if current else f"{DOCUMENT} is not what this would make\n")
-        return 0 if current else 1
-    DOCUMENT.write_text(document(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(make(DOCUMENT, document))
