@@ -11,23 +11,14 @@ class Offers(Depth):
     """So many lots at these prices, and no more once they are taken; best price first."""
 
     def __init__(self, asks: list[Offer], bids: list[Offer] | None = None) -> None:
+        super().__init__(seed=0)
         self._sides = {
             is_buy: [Level(*offer) for offer in offers if offer[1]]
             for is_buy, offers in ((True, asks), (False, bids or []))
         }
 
-    def peek(
-        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
-    ) -> list[Level]:
-        found: list[Level] = []
-        for price, there in self._sides[is_buy]:
-            beyond = limit is not None and (price > limit if is_buy else price < limit)
-            if beyond or volume <= 0:
-                break
-            lots = min(there, volume)
-            volume = round(volume - lots, 8)
-            found.append(Level(price, lots))
-        return found
+    def _left(self, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
+        return self._sides[is_buy]
 
     def take(
         self,
@@ -38,9 +29,7 @@ class Offers(Depth):
         limit: float | None = None,
         least: float = 0.0,
     ) -> list[Level]:
-        taken = self.peek(instrument, tick, is_buy, volume, limit)
-        if round(sum(level.volume for level in taken) - least, 8) < 0:
-            return []
+        taken = super().take(instrument, tick, is_buy, volume, limit, least)
         gone = dict(taken)
         left = [Level(price, round(lots - gone.get(price, 0.0), 8)) for price, lots in self._sides[is_buy]]
         self._sides[is_buy] = [level for level in left if level.volume]
@@ -50,10 +39,7 @@ class Offers(Depth):
 class Thin(Depth):
     """Three levels, a point apart, of as few lots as the volume of the quote's last digit says."""
 
-    def peek(
-        self, instrument: Instrument, tick: Tick, is_buy: bool, volume: float, limit: float | None = None
-    ) -> list[Level]:
+    def _left(self, instrument: Instrument, tick: Tick, is_buy: bool) -> list[Level]:
         price, away = (tick.ask, instrument.point) if is_buy else (tick.bid, -instrument.point)
-        lots = 0.01 * (1 + round(price / instrument.point) % 7)
-        asks = [(instrument.normalize(price + step * away), round(lots, 8)) for step in range(3)]
-        return Offers(asks, asks).peek(instrument, tick, is_buy, volume, limit)
+        lots = round(0.01 * (1 + round(price / instrument.point) % 7), 8)
+        return [Level(instrument.normalize(price + step * away), lots) for step in range(3)]
