@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt5crs.terminal.simulated import SimulatedConfig
-from mt5crs.terminal.simulated.accounting.ledger import MarginMode
+from mt5crs.terminal.simulated.config import MarginMode
 from tests.terminal.depths import Thin
 from tests.terminal.desk import Desk
 

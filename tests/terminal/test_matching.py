@@ -7,12 +7,7 @@ from hypothesis import strategies as st
 
 from mt5crs import constants as c
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.trading.matching import (
-    Levels,
-    is_triggered,
-    limit_price,
-    stop_touched,
-)
+from mt5crs.terminal.simulated.trading.matching import Levels, is_triggered, limit_price, stop_touched
 
 
 def tick(bid: float, ask: float, last: float = 0.0) -> Tick:

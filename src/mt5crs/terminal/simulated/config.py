@@ -15,6 +15,9 @@ OFFSET_LIMIT = 14
 LATEST_START = 32_503_680_000  # 3000-01-01: some calendar must still have a date for what follows
 
 
+MarginMode = Literal["hedging", "netting", "exchange"]
+
+
 class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a simulated terminal; every one has a default.
 
@@ -71,7 +74,7 @@ class SimulatedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     leverage: int = 100
     currency: str = "USD"
     currency_digits: int | None = None
-    margin_mode: Literal["hedging", "netting", "exchange"] = "hedging"
+    margin_mode: MarginMode = "hedging"
     hedge_allowed: bool = True
     fifo_close: bool = False
     login: int = 5_001_001

@@ -8,12 +8,7 @@ from mt5crs import constants as c
 from mt5crs.model import SymbolInfo
 from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import Money
-from mt5crs.terminal.simulated.instruments.catalogue import (
-    BOND_MODES,
-    FUTURES_MODES,
-    STOCK_MODES,
-    Instrument,
-)
+from mt5crs.terminal.simulated.instruments.catalogue import BOND_MODES, FUTURES_MODES, STOCK_MODES, Instrument
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.prices.today import Today
 

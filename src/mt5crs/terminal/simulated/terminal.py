@@ -29,8 +29,8 @@ from mt5crs.terminal.simulated.dealing import Dealing
 from mt5crs.terminal.simulated.faults.effects import Faults
 from mt5crs.terminal.simulated.faults.plan import Schedule
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
-from mt5crs.terminal.simulated.prices.live import NEVER
 from mt5crs.terminal.simulated.prices.market import Market, Playback
+from mt5crs.terminal.simulated.prices.zone import NEVER
 from mt5crs.terminal.simulated.switches import Switches
 from mt5crs.terminal.simulated.trading.activation import Activation
 from mt5crs.terminal.simulated.trading.draft import Rules

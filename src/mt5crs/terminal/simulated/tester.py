@@ -20,11 +20,10 @@ from mt5crs.model import RatesArray, TicksArray
 from mt5crs.operation import Operation, P, R, Result, directly
 from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.config import SimulatedConfig
-from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
+from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTE_MSC
 from mt5crs.terminal.simulated.prices.market import Playback
 from mt5crs.terminal.simulated.terminal import SimulatedTerminal
 
-DAY = 86_400
 BARS_AT_A_TIME = 28 * DAY
 TICKS_AT_A_TIME = DAY * 1000
 

@@ -12,15 +12,24 @@ from mt5crs.constants import (
     ORDER_TYPE_BUY_LIMIT,
     ORDER_TYPE_BUY_STOP,
     ORDER_TYPE_BUY_STOP_LIMIT,
+    ORDER_TYPE_SELL,
+    ORDER_TYPE_SELL_LIMIT,
+    ORDER_TYPE_SELL_STOP,
+    ORDER_TYPE_SELL_STOP_LIMIT,
     POSITION_TYPE_BUY,
     POSITION_TYPE_SELL,
 )
 from mt5crs.model import TradeOrder, TradePosition, TradeRequest
+from mt5crs.terminal.simulated.instruments.calendar import DAY
+from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS
 
-DAY = 86_400
-VOLUME_DIGITS = 8
 AVERAGE_DIGITS = 10  # of an average open price: beyond the symbol's own, short of what floats invent
 BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
+MARKET_TYPES = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_SELL})
+LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})
+STOPS = frozenset({ORDER_TYPE_BUY_STOP, ORDER_TYPE_SELL_STOP})
+STOP_LIMITS = frozenset({ORDER_TYPE_BUY_STOP_LIMIT, ORDER_TYPE_SELL_STOP_LIMIT})
+PENDING_TYPES = LIMITS | STOPS | STOP_LIMITS
 
 
 def less(volume: float, other: float) -> float:

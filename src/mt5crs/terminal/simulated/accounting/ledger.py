@@ -1,20 +1,17 @@
 """What changes the account: fills, closes, cancellations. Every change of a position is a deal here."""
 
-from typing import Literal
-
 from mt5crs import constants as c
 from mt5crs.model import TradeDeal
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import (
     BUYS,
+    MARKET_TYPES,
     Order,
     Position,
     less,
     position_of,
 )
-
-MarginMode = Literal["hedging", "netting", "exchange"]
-MARKET_TYPES = frozenset({c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL})
+from mt5crs.terminal.simulated.config import MarginMode
 
 
 class Ledger:

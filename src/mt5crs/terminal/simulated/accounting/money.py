@@ -7,11 +7,8 @@ from mt5crs import constants as c
 from mt5crs.errors import SettingError
 from mt5crs.model import Tick
 from mt5crs.terminal.simulated.accounting.conversion import Conversion
-from mt5crs.terminal.simulated.accounting.formulas import (
-    EXCHANGE_PRICED,
-    lot_margin,
-    price_worth,
-)
+from mt5crs.terminal.simulated.accounting.entities import MARKET_TYPES
+from mt5crs.terminal.simulated.accounting.formulas import EXCHANGE_PRICED, lot_margin, price_worth
 from mt5crs.terminal.simulated.instruments.catalogue import FOREX_MODES, Instrument
 
 CURRENCY_DIGITS = 2
@@ -35,7 +32,6 @@ ORDER_NAMES = {
     c.ORDER_TYPE_SELL_STOP_LIMIT: "sell_stop_limit",
 }
 """What the order types are called in `Instrument.margin_rates`."""
-MARKET_TYPES = (c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL)
 
 
 def money(amount: float, digits: int = CURRENCY_DIGITS) -> float:

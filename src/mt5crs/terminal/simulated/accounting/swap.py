@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from mt5crs import constants as c
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.accounting.entities import DAY, Position, market_price
+from mt5crs.terminal.simulated.accounting.entities import Position, market_price
 from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import Money
+from mt5crs.terminal.simulated.instruments.calendar import DAY
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 REOPENING = (c.SYMBOL_SWAP_MODE_REOPEN_CURRENT, c.SYMBOL_SWAP_MODE_REOPEN_BID)

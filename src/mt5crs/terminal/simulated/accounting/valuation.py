@@ -5,7 +5,7 @@ from math import inf
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeDeal
-from mt5crs.terminal.simulated.accounting.entities import BUYS, VOLUME_DIGITS, Order, Position
+from mt5crs.terminal.simulated.accounting.entities import BUYS, MARKET_TYPES, PENDING_TYPES, Order, Position
 from mt5crs.terminal.simulated.accounting.formulas import EXCHANGE_PRICED, lot_margin
 from mt5crs.terminal.simulated.accounting.holdings import EMPTY, Holdings, Leg, Side
 from mt5crs.terminal.simulated.accounting.margin import (
@@ -14,17 +14,11 @@ from mt5crs.terminal.simulated.accounting.margin import (
     netting_margin,
     resting_margins,
 )
-from mt5crs.terminal.simulated.accounting.money import (
-    MARKET_TYPES,
-    Money,
-    exchange_price,
-    margin_factor,
-)
+from mt5crs.terminal.simulated.accounting.money import Money, exchange_price, margin_factor
 from mt5crs.terminal.simulated.accounting.stakes import QUOTIENT, add, add_stakes
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
 
 HEDGING, EXCHANGE = "hedging", "exchange"
-PENDING_TYPES = range(c.ORDER_TYPE_BUY_LIMIT, c.ORDER_TYPE_CLOSE_BY)
 NO_SUMS = [[0.0] * 3, [0.0] * 3]
 Resting = tuple[int, float, float]  # of a pending order: type, volume, price
 

@@ -14,10 +14,10 @@ from mt5crs.last_error import IPC_TIMEOUT
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.faults.plan import Fault, Kind, Schedule
+from mt5crs.terminal.simulated.prices.zone import NEVER
 
 log = logging.getLogger(__name__)
 
-NEVER = float("inf")
 POWER_CUT = 137
 """Exit code of a process that ends by a fault; that of one that was killed."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mt5crs.constants import SYMBOL_CALC_MODE_CFDINDEX
 from mt5crs.model import SymbolInfo
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE
 from mt5crs.terminal.simulated.instruments.catalogue import FUTURES_MODES, POINTS, Instrument
 from mt5crs.terminal.simulated.instruments.worth import own_legs
 
@@ -31,7 +32,6 @@ NEEDED = {
 }  # fmt: skip
 TICK_VALUED = (*FUTURES_MODES, SYMBOL_CALC_MODE_CFDINDEX)
 FIT: dict[type, tuple[type, ...]] = {float: (float, int), int: (int,), str: (str,), bool: (bool, int)}
-MINUTE = 60
 NO_LESS_THAN_ZERO = (
     "trade_stops_level", "trade_freeze_level", "ticks_bookdepth", "volume_limit", "margin_initial",
     "margin_maintenance", "margin_hedged", "trade_tick_value", "trade_tick_size", "trade_face_value",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 DAY = 86_400
 MINUTE = 60
+MINUTE_MSC = 60_000
 MINUTES = 1440
 LOOK_DAYS = 400  # ahead and back for the next session: more than a year of holidays is the end
 STEP_DAYS = 8

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.model import TicksArray
-from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC, TICKS_DTYPE
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE_MSC
+from mt5crs.terminal.simulated.prices.expand import TICKS_DTYPE
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 
 AHEAD = 15 * MINUTE_MSC

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.instruments.catalogue import Instrument
-
-EXACT = 8  # digits of a volume: what floats add to a sum of lots is gone
+from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
 
 
 class Level(NamedTuple):
@@ -88,7 +86,7 @@ class Depth:
             if missing <= 0 or _is_worse(level.price, limit, is_buy):
                 break
             fills.append(Level(level.price, min(level.volume, missing)))
-            missing = round(missing - fills[-1].volume, EXACT)
+            missing = round(missing - fills[-1].volume, VOLUME_DIGITS)
         return fills
 
     def take(
@@ -112,7 +110,7 @@ class Depth:
         """
         fills = self.peek(instrument, tick, is_buy, volume, limit)
         there = sum([fill.volume for fill in fills])
-        if there < least and round(there - least, EXACT) < 0:
+        if there < least and round(there - least, VOLUME_DIGITS) < 0:
             return []
         if instrument.book_depth:
             taken = self._taken_at(instrument.name, tick)
@@ -131,7 +129,8 @@ class Depth:
         if not taken:
             return levels
         left = (
-            Level(price, round(volume - taken.get((is_buy, price), 0.0), EXACT)) for price, volume in levels
+            Level(price, round(volume - taken.get((is_buy, price), 0.0), VOLUME_DIGITS))
+            for price, volume in levels
         )
         return [level for level in left if level.volume > 0]
 
@@ -166,11 +165,11 @@ def _made_up(seed: int, instrument: Instrument, tick: Tick, is_buy: bool) -> lis
 
 def _part(instrument: Instrument, volume: float, share: float) -> float:
     step = instrument.volume_step
-    return round(math.floor(round(volume * share / step, EXACT)) * step, EXACT)
+    return round(math.floor(round(volume * share / step, VOLUME_DIGITS)) * step, VOLUME_DIGITS)
 
 
 def _lots(instrument: Instrument, volume: float) -> float:
     """Return a volume that can be traded: on the step, not below the minimum."""
     step = instrument.volume_step
-    least = math.ceil(round(instrument.volume_min / step, EXACT))
-    return round(max(round(volume / step), least) * step, EXACT)
+    least = math.ceil(round(instrument.volume_min / step, VOLUME_DIGITS))
+    return round(max(round(volume / step), least) * step, VOLUME_DIGITS)

@@ -18,14 +18,11 @@ from mt5crs.constants import (
     TICK_FLAG_VOLUME,
 )
 from mt5crs.model import RATES, TICKS, RatesArray, TicksArray
-from mt5crs.terminal.simulated.prices.modelling import (
-    MINUTE_MSC as MINUTE_MSC,  # noqa: PLC0414 - the rest takes it from here, beside MINUTE
-)
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE
 from mt5crs.terminal.simulated.prices.modelling import Flags, Ints, Path, every_tick, ohlc
 
 RATES_DTYPE = RATES.dtype
 TICKS_DTYPE = TICKS.dtype
-MINUTE = 60
 QUOTE = TICK_FLAG_BID | TICK_FLAG_ASK
 TRADE = TICK_FLAG_LAST | TICK_FLAG_VOLUME
 MODELS = {"every_tick": every_tick, "ohlc": ohlc}

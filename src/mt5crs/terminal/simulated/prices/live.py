@@ -7,9 +7,8 @@ from mt5crs.last_error import SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result
 from mt5crs.terminal.simulated.prices.buffered import Buffered
-from mt5crs.terminal.simulated.prices.zone import UTC, ServerZone
+from mt5crs.terminal.simulated.prices.zone import NEVER, UTC, ServerZone
 
-NEVER = float("inf")
 NO_TICK = Tick((0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0))
 
 

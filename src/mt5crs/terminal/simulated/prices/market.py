@@ -8,12 +8,11 @@ import numpy as np
 
 from mt5crs.model import RatesArray, Tick, TicksArray
 from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
-from mt5crs.terminal.simulated.instruments.calendar import ALWAYS, Calendar
+from mt5crs.terminal.simulated.instruments.calendar import ALWAYS, MINUTE_MSC, Calendar
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
 from mt5crs.terminal.simulated.prices.depth import Depth
-from mt5crs.terminal.simulated.prices.expand import MINUTE_MSC
 from mt5crs.terminal.simulated.prices.legs import Legs, activity
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
 from mt5crs.terminal.simulated.prices.moment import Past

@@ -43,8 +43,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.model import RatesArray
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE_MSC
 
-MINUTE_MSC = 60_000
 MOST_TICKS = 60_000
 OHLC_MOMENTS = (0, 20_000, 40_000, 59_000)
 """Milliseconds of the minute."""

@@ -18,14 +18,8 @@ from numpy.typing import NDArray
 from mt5crs.constants import TICK_FLAG_BUY, TICK_FLAG_SELL
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.terminal.simulated.prices.expand import (
-    MINUTE_MSC,
-    QUOTE,
-    RATES_DTYPE,
-    TICKS_DTYPE,
-    TRADE,
-    flag_changes,
-)
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE_MSC
+from mt5crs.terminal.simulated.prices.expand import QUOTE, RATES_DTYPE, TICKS_DTYPE, TRADE, flag_changes
 
 OHLC = ("open", "high", "low", "close")
 MOST_DIGITS = 8

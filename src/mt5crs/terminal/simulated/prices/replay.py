@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray, TicksArray
+from mt5crs.terminal.simulated.instruments.calendar import MINUTE
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.csvfile import read_csv
-from mt5crs.terminal.simulated.prices.expand import MINUTE, RATES_DTYPE, collect
+from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE, collect
 from mt5crs.terminal.simulated.prices.parquetfile import SUFFIXES, read_parquet
 from mt5crs.terminal.simulated.prices.recorded import OHLC, Floats, Recording, Table, digits_of, recording
 from mt5crs.terminal.simulated.prices.sources import BarSource, PriceSource, TickSource

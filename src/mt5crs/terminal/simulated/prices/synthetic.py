@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.model import RatesArray, TicksArray
-from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTES, Calendar, Mask
+from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTE, MINUTE_MSC, MINUTES, Calendar, Mask
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
-from mt5crs.terminal.simulated.prices.expand import MINUTE, MINUTE_MSC, RATES_DTYPE, expand
+from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE, expand
 from mt5crs.terminal.simulated.prices.legs import BLOCK_DAYS, Activity, LegPath, Moves, Noise, noise
 
 KEPT_DAYS = 4

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mt5crs import constants
 from mt5crs.model import RatesArray
+from mt5crs.terminal.simulated.instruments.calendar import DAY
 from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE
 
-DAY = 86_400
 WEEK = 7 * DAY
 # 1970-01-01 was a Thursday: the week around it opened on Sunday, 4 days before.
 WEEK_OFFSET = 4 * DAY

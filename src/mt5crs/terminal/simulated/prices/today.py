@@ -11,10 +11,9 @@ import numpy as np
 
 from mt5crs.constants import TICK_FLAG_LAST
 from mt5crs.model import RatesArray, Tick
-from mt5crs.terminal.simulated.instruments.calendar import DAY
+from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTE
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.prices.buffered import Buffered
-from mt5crs.terminal.simulated.prices.expand import MINUTE
 from mt5crs.terminal.simulated.prices.sources import PriceSource
 
 NONE = float("inf")

@@ -23,9 +23,10 @@ from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.prices.buffered import Buffered
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.prices.moment import Moment, Past
+from mt5crs.terminal.simulated.prices.zone import NEVER
 from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.matching import Levels
-from mt5crs.terminal.simulated.trading.schedule import NEVER, Schedule
+from mt5crs.terminal.simulated.trading.schedule import Schedule
 from mt5crs.terminal.simulated.trading.server import TradeServer
 from mt5crs.terminal.simulated.trading.stopout import StopOut
 

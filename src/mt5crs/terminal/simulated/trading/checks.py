@@ -11,10 +11,16 @@ from dataclasses import replace
 
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Totals
-from mt5crs.terminal.simulated.accounting.entities import Position, expiration_msc, market_price
+from mt5crs.terminal.simulated.accounting.entities import (
+    LIMITS,
+    PENDING_TYPES,
+    STOP_LIMITS,
+    Position,
+    expiration_msc,
+    market_price,
+)
 from mt5crs.terminal.simulated.trading import levels, limits
 from mt5crs.terminal.simulated.trading.draft import Draft
-from mt5crs.terminal.simulated.trading.matching import LIMITS, PENDING_TYPES, STOP_LIMITS
 
 OK = 0
 

@@ -2,17 +2,11 @@
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeDeal
-from mt5crs.terminal.simulated.accounting.entities import (
-    AVERAGE_DIGITS,
-    BUYS,
-    VOLUME_DIGITS,
-    Order,
-    market_price,
-)
+from mt5crs.terminal.simulated.accounting.entities import AVERAGE_DIGITS, BUYS, LIMITS, Order, market_price
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
+from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS
 from mt5crs.terminal.simulated.prices.depth import Level
 from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.terminal.simulated.trading.matching import LIMITS
 
 # How an order ends whose filling does not let it wait for more volume; those of other fillings wait.
 ENDS = {

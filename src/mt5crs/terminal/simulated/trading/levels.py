@@ -7,10 +7,17 @@ from math import inf, isfinite
 
 from mt5crs import constants as c
 from mt5crs.model import Tick
-from mt5crs.terminal.simulated.accounting.entities import BUYS, Position, market_price, stated_expiration
+from mt5crs.terminal.simulated.accounting.entities import (
+    BUYS,
+    LIMITS,
+    STOP_LIMITS,
+    Position,
+    market_price,
+    stated_expiration,
+)
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.trading.draft import Draft
-from mt5crs.terminal.simulated.trading.matching import LIMITS, STOP_LIMITS, TRIGGERS, trades_at_once
+from mt5crs.terminal.simulated.trading.matching import TRIGGERS, trades_at_once
 
 OK = 0
 HALF = 0.5

@@ -55,11 +55,6 @@ TRIGGERS: dict[int, Trigger] = {
 }
 """All that can rest."""
 
-PENDING_TYPES = frozenset(TRIGGERS) - {ORDER_TYPE_BUY, ORDER_TYPE_SELL}
-
-STOP_LIMITS = frozenset({ORDER_TYPE_BUY_STOP_LIMIT, ORDER_TYPE_SELL_STOP_LIMIT})
-LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})
-
 
 def _watched(tick: Tick, by_ask: bool, by_last: bool) -> float:
     if by_last:

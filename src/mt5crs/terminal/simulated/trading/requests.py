@@ -10,6 +10,7 @@ from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import (
     BUYS,
+    STOP_LIMITS,
     Order,
     Position,
     market_price,
@@ -26,7 +27,6 @@ from mt5crs.terminal.simulated.trading.draft import Draft, Rules
 from mt5crs.terminal.simulated.trading.execution import Execution, traded
 from mt5crs.terminal.simulated.trading.levels import OTC_EXECUTION, proper_price
 from mt5crs.terminal.simulated.trading.limits import VOLUME_TOLERANCE
-from mt5crs.terminal.simulated.trading.matching import STOP_LIMITS
 from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
 ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}

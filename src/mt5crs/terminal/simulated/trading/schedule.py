@@ -10,12 +10,13 @@ At the same time it happens in this order, each before the ticks of that millise
 
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Account
-from mt5crs.terminal.simulated.accounting.entities import DAY, Order, market_price
+from mt5crs.terminal.simulated.accounting.entities import Order, market_price
+from mt5crs.terminal.simulated.instruments.calendar import DAY
 from mt5crs.terminal.simulated.prices.market import Market
+from mt5crs.terminal.simulated.prices.zone import NEVER
 from mt5crs.terminal.simulated.trading.server import TradeServer
 
 DAY_MSC = DAY * 1000
-NEVER = float("inf")
 GOOD_TILL_CANCELLED, DAILY_WITH_STOPS = c.SYMBOL_ORDERS_GTC, 1
 EXPIRED_CONTRACT = "[expiration]"
 

@@ -7,13 +7,18 @@ and is filled in whole at one price. Activated orders meet the depth of market a
 from mt5crs import constants as c
 from mt5crs.model import Tick
 from mt5crs.terminal.simulated.accounting.account import Account
-from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
+from mt5crs.terminal.simulated.accounting.entities import (
+    BUYS,
+    LIMITS,
+    STOP_LIMITS,
+    Order,
+    Position,
+    market_price,
+)
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.matching import (
-    LIMITS,
-    STOP_LIMITS,
     TRIGGERS,
     is_triggered,
     limit_price,

@@ -12,8 +12,8 @@ is passed. Positions whose market is closed must wait until it opens.
 
 from mt5crs import constants as c
 from mt5crs.terminal.simulated.accounting.account import Account, Totals
-from mt5crs.terminal.simulated.accounting.entities import Order
-from mt5crs.terminal.simulated.accounting.money import MARKET_TYPES, margin_factor
+from mt5crs.terminal.simulated.accounting.entities import MARKET_TYPES, Order
+from mt5crs.terminal.simulated.accounting.money import margin_factor
 from mt5crs.terminal.simulated.prices.moment import Past
 from mt5crs.terminal.simulated.trading.server import TradeServer
 
