@@ -1,6 +1,6 @@
 """All symbols with their prices: the catalogue, the sources, Market Watch and the present."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -103,13 +103,7 @@ class Market:
         self._rates: dict[str, Rates] = {}
         self._cache = SpanCache()
         self.replayed = [_told(replay) for replay in replays]
-        zone_told = f"server time UTC{config.server_offset:+g} with summer time {config.server_dst}"
-        mark = catalogue.price_mark
-        self.identity = ", ".join([
-            f"seed {config.seed}", f"sessions {config.sessions}", f"modelling {config.modelling}", zone_told,
-            *self.replayed,
-            *([f"prices of {mark}"] if mark != load_catalogue().price_mark else []),
-        ])  # fmt: skip
+        self.identity = _identity(config, self.replayed, catalogue.price_mark)
         self._anchor({replay.symbol: self._sources[replay.symbol] for replay in replays})
 
     def live(self, symbol: str) -> LiveTick:
@@ -222,6 +216,19 @@ class Market:
             tick = source.last_tick(max(now_msc, source.start * 1000 + MINUTE_MSC))
             if len(tick):
                 self._legs.anchor(instrument, float(tick["bid"][0]), now_msc // 1000)
+
+
+def _identity(config: SimulatedConfig, replayed: Sequence[str], price_mark: str) -> str:
+    told = [
+        f"seed {config.seed}",
+        f"sessions {config.sessions}",
+        f"modelling {config.modelling}",
+        f"server time UTC{config.server_offset:+g} with summer time {config.server_dst}",
+        *replayed,
+    ]
+    if price_mark != load_catalogue().price_mark:
+        told.append(f"prices of {price_mark}")
+    return ", ".join(told)
 
 
 def _told(replay: Replay) -> str:
