@@ -15,7 +15,12 @@
     │   ├── Expired              expired            refused   reached the gateway after its deadline
     │   ├── StaleEpoch           stale-epoch        refused   addressed to an earlier gateway process
     │   ├── UnknownSymbol        unknown-symbol     refused   the terminal has no such symbol
-    │   └── Busy                 busy               refused   a queue is full
+    │   ├── Busy                 busy               refused   a queue is full
+    │   ├── KeyConflict          key-conflict       refused   the key belongs to another request
+    │   ├── NotExecuted          not-executed       refused   the key's request was not carried out
+    │   ├── WrongAccount         wrong-account      refused   the terminal is logged in to another account
+    │   ├── JournalUnusable      journal            refused   orders cannot be recorded
+    │   └── SplitBrain           split-brain        refused   another journal's orders are on the account
     ├── TerminalMissing          terminal-missing   refused   no terminal can be reached on that machine
     └── GatewayFault             gateway-fault      unknown   a defect in the gateway
 
@@ -181,6 +186,39 @@ class Busy(Refused):
 
     code = "busy"
     default_hint = "wait for some of the answers before asking for more"
+
+
+class KeyConflict(Refused):
+    """An idempotency key belongs to another request already."""
+
+    code = "key-conflict"
+    default_hint = "use each key for one request"
+
+
+class NotExecuted(Refused):
+    """The request of this key was not carried out, and will not be: that is its recorded outcome."""
+
+    code = "not-executed"
+    default_hint = "to send it after all, use a new key"
+
+
+class WrongAccount(Refused):
+    """The terminal is logged in to another account than the gateway is for, or to none."""
+
+    code = "wrong-account"
+    default_hint = "log the terminal in to the gateway's account, or start a gateway for the other one"
+
+
+class JournalUnusable(Refused):
+    """The gateway cannot record orders, so it sends none; reading goes on."""
+
+    code = "journal"
+
+
+class SplitBrain(Refused):
+    """Orders of another gateway's journal were found on the account, or another journal answers for it."""
+
+    code = "split-brain"
 
 
 class TerminalMissing(BridgeError):

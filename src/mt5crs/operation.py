@@ -22,7 +22,8 @@ from typing import (
 from msgspec import Struct
 
 from mt5crs.arguments import Bound, Positional
-from mt5crs.last_error import SUCCESS, LastError
+from mt5crs.errors import BridgeError
+from mt5crs.last_error import CALL_FAILED, SUCCESS, LastError
 from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
 
 _NO_KEYWORDS: dict[str, Any] = {}
@@ -52,6 +53,22 @@ class Result(NamedTuple):
 
     value: Any
     error: LastError
+
+
+class Unasked(Result):
+    """The place of a result where the terminal was not asked at all: nothing happened.
+
+    Attributes:
+        failure: Why.
+    """
+
+    failure: BridgeError
+
+    def __new__(cls, op: Operation[..., Any], failure: BridgeError) -> Unasked:
+        """Return what stands for the result of an operation."""
+        unasked = super().__new__(cls, op.failure, CALL_FAILED)
+        unasked.failure = failure
+        return unasked
 
 
 def done(value: object) -> Result:

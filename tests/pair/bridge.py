@@ -1,6 +1,7 @@
 """A client core and a gateway core joined in memory: no socket, no sleep, time by hand."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from mt5crs.api import OPERATIONS
@@ -48,9 +49,9 @@ class CountingTerminal(SimulatedTerminal):
         self.slow: set[str] = set()
         self._waiting: list[tuple[Deferred, Result | Deferred]] = []
 
-    def call(self, op: Operation[..., Any], wire: Any) -> Result | Deferred:
+    def call(self, op: Operation[..., Any], wire: Any, until: float = inf) -> Result | Deferred:
         self.calls.append(op.name)
-        answer = super().call(op, wire)
+        answer = super().call(op, wire, until)
         if op.name not in self.slow:
             return answer
         self._waiting.append((Deferred(), answer))

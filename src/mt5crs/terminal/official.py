@@ -6,6 +6,7 @@ a second gateway in place of the package, which has the same functions.
 """
 
 import math
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from mt5crs.constants import COPY_TICKS_ALL
 from mt5crs.errors import TerminalMissing
 from mt5crs.last_error import AUTHORIZATION_FAILED, NO_IPC_CONNECTION, SUCCESS
 from mt5crs.operation import Operation, Result
+from mt5crs.terminal.port import Account, Condition
 
 if TYPE_CHECKING:
+    import zmq
+
     from mt5crs.model import TicksArray
 
 POLL = 0.02
@@ -40,6 +44,7 @@ class OfficialTerminal:
     """
 
     name = "official"
+    sources: "Sequence[zmq.Socket[bytes]]" = ()
 
     def __init__(
         self,
@@ -58,8 +63,10 @@ class OfficialTerminal:
         if not self._mt5.initialize(*([path] if path else []), **wanted):
             code, text = self._mt5.last_error()
             raise TerminalMissing(f"the terminal cannot be used: {text} ({code})", hint=_HINTS.get(code, ""))
+        info = self._mt5.account_info()
+        self.account = Account(info.login, info.server, info.trade_mode)
 
-    def call(self, op: Operation[..., Any], wire: Bound) -> Result:
+    def call(self, op: Operation[..., Any], wire: Bound, until: float = math.inf) -> Result:
         """See `TerminalPort.call`."""
         args, kwargs = op.signature.unpack(wire)
         if op.name in ("initialize", "login"):
@@ -74,6 +81,11 @@ class OfficialTerminal:
             return Result(False, NO_IPC_CONNECTION)
         same = all(wanted.get(field) in (None, getattr(account, field)) for field in ("login", "server"))
         return Result(True, SUCCESS) if same else Result(False, AUTHORIZATION_FAILED)
+
+    def condition(self) -> Condition:
+        """See `TerminalPort.condition`."""
+        info = self._mt5.terminal_info()
+        return Condition(terminal=info is not None, broker=bool(info and info.connected), account=True)
 
     def follow(self, symbol: str) -> bool:
         """See `TerminalPort.follow`."""

@@ -1,12 +1,15 @@
 """The port that every terminal implements; the gateway knows a terminal only by it."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mt5crs.arguments import Bound
 from mt5crs.operation import Operation, Result
 
 if TYPE_CHECKING:
+    import zmq
+
     from mt5crs.model import TicksArray
 
 
@@ -48,6 +51,39 @@ def then(answer: "Result | Deferred", take: Callable[[Result], None]) -> None:
         take(answer)
 
 
+class Account(NamedTuple):
+    """The account that a gateway is for: what must not change under its orders.
+
+    Attributes:
+        login: The account's number.
+        server: Name of its trade server.
+        trade_mode: An `ACCOUNT_TRADE_MODE_*` value: demo, contest or real.
+    """
+
+    login: int
+    server: str
+    trade_mode: int
+
+    def __str__(self) -> str:
+        return f"{self.login}@{self.server}"
+
+
+class Condition(NamedTuple):
+    """How a terminal is.
+
+    Attributes:
+        terminal: Whether it answers.
+        broker: Whether it is connected to its trade server.
+        account: Whether it is logged in to the gateway's account.
+        lanes: What each executor of calls is doing, in words, by its name; empty where calls are inline.
+    """
+
+    terminal: bool
+    broker: bool
+    account: bool
+    lanes: Mapping[str, str] = {}
+
+
 class TerminalPort(Protocol):
     """A terminal beside the gateway, logged in to one account.
 
@@ -56,19 +92,31 @@ class TerminalPort(Protocol):
 
     name: str
     """`simulated` or `official`."""
+    account: Account
+    """The account that it was logged in to when it was started."""
+    sources: "Sequence[zmq.Socket[bytes]]"
+    """Sockets on which news comes that `advance` takes in; empty where it needs none."""
 
-    def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
+    def call(self, op: Operation[..., Any], wire: Bound, until: float = inf) -> Result | Deferred:
         """Carry out one operation; what takes long is answered later, and holds nobody else up.
 
         Args:
-            op: A row of the API table.
+            op: An official row of the API table.
             wire: Its arguments as `op.signature.bind` makes them: one place for each parameter.
+            until: `time.monotonic()` after which it is dropped, if the terminal has not heard of it by then.
 
         Returns:
             The value in plain types (structures, tuples, numbers, text; arrays as NumPy arrays of the
             row layout) together with the terminal's `last_error()` for exactly this call. A `Deferred` is
-            settled by a later `advance`.
+            settled by a later `advance`. `Unasked` stands for the result of what was dropped.
+
+        Raises:
+            Busy: Too many calls wait already.
         """
+        ...
+
+    def condition(self) -> Condition:
+        """Return how the terminal is, as far as that is known without asking it."""
         ...
 
     def follow(self, symbol: str) -> bool:

@@ -1,14 +1,16 @@
 """The simulated terminal behind the port."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.constants import (
+    ACCOUNT_TRADE_MODE_DEMO,
     TRADE_ACTION_DEAL,
     TRADE_ACTION_PENDING,
     TRADE_RETCODE_DONE,
@@ -19,7 +21,8 @@ from mt5crs.errors import SettingError
 from mt5crs.last_error import AUTHORIZATION_FAILED
 from mt5crs.model import TicksArray
 from mt5crs.operation import Operation, Result, done
-from mt5crs.terminal.port import Deferred
+from mt5crs.terminal.port import Account as Fence
+from mt5crs.terminal.port import Condition, Deferred
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
 from mt5crs.terminal.simulated.accounting.money import Money
@@ -38,6 +41,8 @@ from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.requests import Trading
 
 if TYPE_CHECKING:
+    import zmq
+
     from mt5crs.terminal.simulated.state import State, StateFile
 
 IDLE = 60.0  # seconds until `advance` is worth calling when nothing rests and nobody follows
@@ -72,6 +77,7 @@ class SimulatedTerminal:
     """
 
     name = "simulated"
+    sources: "Sequence[zmq.Socket[bytes]]" = ()
 
     def __init__(
         self,
@@ -80,6 +86,7 @@ class SimulatedTerminal:
         playback: Playback | None = None,
     ) -> None:
         self.config = config = config or SimulatedConfig()
+        self.account = Fence(config.login, config.server, ACCOUNT_TRADE_MODE_DEMO)
         self._state = None if config.state is None else _state_file(config.state, config)
         saved = None if self._state is None else self._state.load()
         self._market = market = Market(config, clock, playback, 0 if saved is None else saved.seen_msc)
@@ -131,7 +138,7 @@ class SimulatedTerminal:
 
     # ---- the port ----
 
-    def call(self, op: Operation[..., Any], wire: Bound) -> Result | Deferred:
+    def call(self, op: Operation[..., Any], wire: Bound, until: float = inf) -> Result | Deferred:
         """See `TerminalPort.call`."""
         if self.faults.armed:
             return self.faults.call(op, wire)
@@ -140,6 +147,10 @@ class SimulatedTerminal:
     def carry_out(self, op: Operation[..., Any], wire: Bound) -> Result:
         """Carry out one operation at once, whatever faults are set."""
         return self._handlers[op.name](*wire)
+
+    def condition(self) -> Condition:
+        """See `TerminalPort.condition`."""
+        return Condition(terminal=True, broker=self.switches.connected, account=True)
 
     def follow(self, symbol: str) -> bool:
         """See `TerminalPort.follow`."""

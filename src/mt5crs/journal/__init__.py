@@ -1,0 +1,1 @@
+"""The durable record of every trade request and of what became of it."""
