@@ -11,7 +11,7 @@ from pathlib import Path
 from page import make
 
 from mt5crs import constants
-from mt5crs.api import OPERATIONS
+from mt5crs.api import OFFICIAL
 from mt5crs.arguments import History, Keywords, NoArguments, Request
 from mt5crs.model import ARRAYS, Record
 from mt5crs.operation import Kind, Operation
@@ -92,7 +92,7 @@ def _takes(op: Operation[..., object]) -> str:
 def _functions() -> list[str]:
     rows = [
         f"| `{op.name}` | {_takes(op)} | {KINDS[op.kind]} | {DIFFERENCES.get(op.name, EVERYWHERE)} |"
-        for op in OPERATIONS.values()
+        for op in OFFICIAL.values()
     ]
     return [*rows, f"| `last_error` | no arguments | no trip | {EVERYWHERE} |"]
 

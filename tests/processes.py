@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,10 +23,17 @@ class Gateway:
         folder: Where its ready file and its log go.
         options: More options of the command.
         port: Command port; a free one without it.
+        environment: Its environment; that of the test without it.
     """
 
     def __init__(
-        self, folder: Path, options: Sequence[str] = (), *, port: int = 0, stream_port: int = 0
+        self,
+        folder: Path,
+        options: Sequence[str] = (),
+        *,
+        port: int = 0,
+        stream_port: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.ready_file = folder / f"ready-{os.urandom(4).hex()}.json"
         self.log = self.ready_file.with_suffix(".log")
@@ -36,13 +43,16 @@ class Gateway:
         ]
         self.port = port
         self.stream_port = stream_port
+        self._environment = None if environment is None else dict(environment)
         self.start()
 
     def start(self) -> None:
         """Start the process (again, on the same ports) and wait until it listens."""
         ports = ("--port", str(self.port), "--stream-port", str(self.stream_port))
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*self._command, *ports], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*self._command, *ports], stdout=log, stderr=log, env=self._environment
+            )
         ready = self._wait_for_ready()
         self.port, self.stream_port = ready["port"], ready["stream_port"]
 

@@ -21,6 +21,7 @@ from mt5crs.arguments import (
     SYMBOL,
     Positional,
     integer,
+    key,
     real,
     symbol,
     time,
@@ -31,6 +32,7 @@ from mt5crs.model import (
     BookInfo,
     OrderCheckResult,
     OrderSendResult,
+    Outcome,
     RatesArray,
     SymbolInfo,
     TerminalInfo,
@@ -249,11 +251,15 @@ class Terminal:
         ...
 
     @operation(Kind.TRADE, REQUEST)
-    def order_send(self, request: Mapping[str, Any] = ..., /, **fields: Any) -> OrderSendResult | None:
+    def order_send(
+        self, request: Mapping[str, Any] = ..., /, *, key: str = ..., **fields: Any
+    ) -> OrderSendResult | None:
         """Send a trade request to the trade server, at most once.
 
         Args:
             request: As in `order_check`.
+            key: Idempotency key, up to 64 characters: the same key and request again give the outcome of the
+                first, from another process too. Not of the official package; a fresh one without it.
             fields: As in `order_check`.
 
         Returns:
@@ -262,7 +268,9 @@ class Terminal:
 
         Raises:
             OutcomeUnknown: The request was sent and no answer came, from the gateway or from the terminal
-                (IPC timeout and its kin); it may have been executed.
+                (IPC timeout and its kin); it may have been executed. `outcome(key)` tells later.
+            KeyConflict: The key belongs to another request.
+            NotExecuted: The request of this key was not carried out, and will not be.
         """
         ...
 
@@ -307,7 +315,27 @@ class Terminal:
         ...
 
 
-OPERATIONS: dict[str, Operation[..., Any]] = {
-    row.name: row for row in vars(Terminal).values() if isinstance(row, Operation)
-}
-"""The rows by name."""
+class Bridge(Terminal):
+    """A terminal behind a gateway: the official functions, and what the bridge adds to them."""
+
+    @operation(Kind.READ, Positional(key))
+    def outcome(self, key: str, /) -> Outcome | None:
+        """Return what is known of the trade request that was sent under a key, from any process.
+
+        Args:
+            key: The idempotency key.
+
+        Returns:
+            None where the gateway's journal has no such key of this caller: then it was not sent.
+        """
+        ...
+
+
+def _rows(table: type[Terminal]) -> dict[str, Operation[..., Any]]:
+    return {row.name: row for row in vars(table).values() if isinstance(row, Operation)}
+
+
+OFFICIAL = _rows(Terminal)
+"""The rows of the official functions, which every terminal carries out, by name."""
+OPERATIONS = {**OFFICIAL, **_rows(Bridge)}
+"""All rows by name."""

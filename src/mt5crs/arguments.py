@@ -27,6 +27,7 @@ INVALID_NUMBER = "Invalid number of arguments"
 INVALID_FIRST_UNNAMED = "Invalid 1st unnamed argument"
 
 SYMBOL_LENGTH = 29
+KEY_LENGTH = 64
 UINT64 = 1 << 64
 INT64 = 1 << 63
 PLAIN = frozenset({float, int, str})
@@ -77,6 +78,13 @@ def symbol(value: Any) -> str:
     if isinstance(value, str) and 0 < len(value) <= SYMBOL_LENGTH:
         return value
     raise ArgumentError(INVALID_ARGUMENTS)
+
+
+def key(value: Any) -> str:
+    """An idempotency key: a str of 1 to 64 printable characters."""
+    if isinstance(value, str) and 0 < len(value) <= KEY_LENGTH and value.isprintable():
+        return value
+    raise ArgumentError('Invalid "key" argument')
 
 
 def time(value: Any) -> int:

@@ -226,6 +226,28 @@ class TradeDeal(Record):
     external_id: str
 
 
+class Outcome(Record):
+    """What is known of a trade request (`outcome`); not of the official package.
+
+    Fields:
+        key: Its idempotency key.
+        state: `sent` (no answer yet), `unknown`, `done` (see `result`), `refused` (it did not reach the trade
+            server), `absent` (it left no trace, and was not carried out).
+        result: As `order_send` would have returned it; None without one.
+        last_error: The terminal's error for it.
+        how: How that is known: `answer` of the terminal, `tag`, `traits` or `state` found there, `operator`.
+        since: Since when, epoch seconds UTC on the gateway's clock.
+    """
+
+    __slots__ = ()
+    key: str
+    state: str
+    result: OrderSendResult | None
+    last_error: tuple[int, str]
+    how: str
+    since: float
+
+
 class BookInfo(Record):
     """One row of the depth of market (`market_book_get`)."""
 

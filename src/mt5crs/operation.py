@@ -24,7 +24,7 @@ from msgspec import Struct
 from mt5crs.arguments import Bound, Positional
 from mt5crs.errors import BridgeError
 from mt5crs.last_error import CALL_FAILED, SUCCESS, LastError
-from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Record, TradeRequest
+from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Outcome, Record, TradeRequest
 
 _NO_KEYWORDS: dict[str, Any] = {}
 
@@ -88,7 +88,7 @@ class Answer(Struct, Generic[R], frozen=True):
     last_error: LastError
 
 
-_UNSETTLED = RuntimeError()
+_UNSETTLED = BridgeError("")
 
 
 class Later(Generic[R]):
@@ -98,9 +98,9 @@ class Later(Generic[R]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._failure: BaseException | None = _UNSETTLED
+        self._failure: BridgeError | None = _UNSETTLED
 
-    def settle(self, value: R, last_error: LastError, failure: BaseException | None = None) -> None:
+    def settle(self, value: R, last_error: LastError, failure: BridgeError | None = None) -> None:
         """Note what became of it."""
         self._value, self._last_error, self._failure = value, last_error, failure
 
@@ -116,6 +116,16 @@ class Later(Generic[R]):
             self._must_be_settled()
             raise self._failure
         return self._value
+
+    @property
+    def failure(self) -> BridgeError | None:
+        """What `value` raises, None where it raises nothing.
+
+        Raises:
+            RuntimeError: The pipeline's block has not ended, or was left by an exception.
+        """
+        self._must_be_settled()
+        return self._failure
 
     @property
     def last_error(self) -> LastError:
@@ -274,6 +284,12 @@ def _with_request(kind: type[Record]) -> Callable[[Any], Any]:
     return revive
 
 
+def _outcome(values: Any) -> Outcome:
+    key, state, result, error, how, since = values
+    sent = None if result is None else _with_request(OrderSendResult)(result)
+    return Outcome([key, state, sent, tuple(error), how, since])
+
+
 def _not_an_array(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__}, where an array was due")
 
@@ -284,6 +300,8 @@ def _reviver(annotation: Any) -> Callable[[Any], Any] | None:
         return _not_an_array
     if annotation in (OrderSendResult, OrderCheckResult):
         return _with_request(annotation)
+    if annotation is Outcome:
+        return _outcome
     if isinstance(annotation, GenericAlias):
         item = get_args(annotation)[0]
         if isinstance(item, type) and issubclass(item, Record):

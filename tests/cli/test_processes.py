@@ -34,7 +34,7 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
     ready_file = tmp_path / "ready.json"
     options = ("--port", "0", "--stream-port", "0", "--ready-file", str(ready_file))
     with start("gateway", *options) as gateway:
-        said, account, keys = line(gateway), line(gateway), line(gateway)
+        said, account, journal, keys = (line(gateway) for _ in range(4))
         gateway.send_signal(number)  # at once: also a signal before the loop has begun stops it well
         err = gateway.communicate(timeout=PATIENCE)[1]
     assert said.startswith("listening on tcp://127.0.0.1:")
@@ -43,6 +43,7 @@ def test_a_gateway_says_where_it_listens_and_stops_on_a_signal(
         "account 5001001 on MT5CRS-Simulated, hedging, 1:100, balance 10000.00 USD, password simulated"
         in account
     )
+    assert "journal in memory" in journal
     assert "keys off" in keys
     assert (gateway.returncode, err) == (0, "")
     assert not ready_file.exists()

@@ -1,6 +1,7 @@
 """buy, sell, close, positions and orders."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,8 @@ def test_an_unknown_outcome_exits_3_and_says_what_to_do(
     monkeypatch.setattr(Client, "order_send", order_send)
     result = ask("buy", "EURUSD", "0.1")
     assert (result.code, result.out) == (3, "")
-    assert "mt5crs positions" in result.err
-    assert (failure.key if isinstance(failure, OutcomeUnknown) else "none") in result.err
+    key = failure.key if isinstance(failure, OutcomeUnknown) else "[0-9a-f]{32}"
+    assert re.search(f"mt5crs outcome {key}\n", result.err)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,8 @@ def test_an_order_that_is_late_exits_3(run: Run, tmp_path: Path, fault: str, say
         result = run("buy", "EURUSD", "0.1", "--json", "--port", str(late.port))
     assert result.code == 3
     assert says in result.err
-    assert "do not send it again yet" in result.err
+    assert "do not send it under another key" in result.err
+    assert re.search("mt5crs outcome [0-9a-f]{32}\n", result.err)
     assert [row["retcode"] for row in json.loads(result.out or "[]")] == [10012] * ("10012" in fault)
 
 

@@ -1,18 +1,17 @@
 """A gateway whose official package is the drop-in module, connected to another gateway.
 
-The module belongs to its process, so this is one of its own. It prints its port, and ends with its standard
+It is a process of its own, as are those that use the module. It prints its port, and ends with its standard
 input.
 """
 
 import sys
 import threading
 
-import mt5crs.MetaTrader5
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.server import Server
 from mt5crs.terminal.official import OfficialTerminal
 
-terminal = OfficialTerminal(mt5crs.MetaTrader5)  # finds the other gateway by MT5_HOST and MT5_PORT
+terminal = OfficialTerminal("mt5crs.MetaTrader5")  # finds the other gateway by MT5_HOST and MT5_PORT
 server = Server(GatewayConfig(port=0, stream_port=0), terminal)
 
 

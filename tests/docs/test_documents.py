@@ -16,16 +16,17 @@ import typer.main
 
 from mt5crs import __version__
 from mt5crs.cli.app import app
+from mt5crs.journal.states import NEXT, State, Step
 from mt5crs.settings import TABLE
 from mt5crs.terminal.simulated.faults.plan import KINDS
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
 from tests.conftest import ROOT
 from tests.processes import Gateway
 
-ENGLISH, CHINESE, SIMULATED = "README.md", "README.zh-CN.md", "docs/simulated.md"
+ENGLISH, CHINESE, SIMULATED, ORDERS = "README.md", "README.zh-CN.md", "docs/simulated.md", "docs/orders.md"
 DOCUMENTS = (
     *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md"),
+    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS),
 )
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
@@ -93,6 +94,21 @@ def test_every_module_of_the_simulated_terminal_has_its_place() -> None:
 # ---- code ----
 
 
+def run_code(code: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a program; return what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
 def python_of(name: str) -> list[str]:
     return [ast.unparse(ast.parse(block)) for block in blocks(name, "python")]
 
@@ -105,34 +121,24 @@ def test_both_readmes_show_the_same_code() -> None:
 def test_the_code_of_the_readme_runs(number: int, gateway: Gateway, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MT5_")}
     environment |= {"MT5_HOST": "127.0.0.1", "MT5_PORT": str(gateway.port), "PYTHONUTF8": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", blocks(ENGLISH, "python")[number]],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    done = run_code(blocks(ENGLISH, "python")[number], tmp_path, environment)
+    assert done
     if "order_send" in blocks(ENGLISH, "python")[number]:
-        assert done.stdout.startswith("10009 ")
+        assert done.startswith("10009 ")
+
+
+def test_the_code_about_orders_runs(gateway: Gateway, tmp_path: Path) -> None:
+    (code,) = blocks(ORDERS, "python")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MT5_")}
+    environment |= {"MT5_HOST": "127.0.0.1", "MT5_PORT": str(gateway.port), "PYTHONUTF8": "1"}
+    done = run_code(code, tmp_path, environment)
+    assert done.splitlines()[1:] == ["True", "done"]
 
 
 @pytest.mark.parametrize("number", range(len(blocks(SIMULATED, "python"))))
 def test_the_code_of_the_guide_runs(number: int, tmp_path: Path) -> None:
     code = blocks(SIMULATED, "python")[number]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
+    assert run_code(code, tmp_path, dict(os.environ))
 
 
 def test_the_instruments_of_the_guide_can_be_used(tmp_path: Path) -> None:
@@ -168,7 +174,7 @@ def known(words: list[str]) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize("name", [ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "docs/protocol.md"])
+@pytest.mark.parametrize("name", [ENGLISH, CHINESE, SIMULATED, ORDERS, "ARCHITECTURE.md", "docs/protocol.md"])
 def test_commands_and_their_options_exist(name: str) -> None:
     assert [wrong for words in commands(name) for wrong in known(words)] == []
 
@@ -237,6 +243,15 @@ def test_the_errors_exist(name: str, heading: str) -> None:
 def test_the_version_is_in_the_changelog() -> None:
     assert f"## [{__version__}]" in text("CHANGELOG.md")
     assert f"Not in {__version__}:" in text(ENGLISH)
+
+
+def test_the_steps_of_an_order_are_those_of_the_code() -> None:
+    told = {
+        (State(state), Step(re.findall(r"`(\w+)`", by)[0])): State(to)
+        for states, by, to in rows(ORDERS, "The journal")[: len(Step)]
+        for state in states.split(", ")
+    }
+    assert told == NEXT
 
 
 # ---- figures ----

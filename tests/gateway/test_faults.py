@@ -76,15 +76,26 @@ def test_a_wedged_order_leaves_none(tmp_path: Path) -> None:
         assert mt5.positions_total() == 0
 
 
-def test_a_late_fill_appears_after_the_call_has_failed(tmp_path: Path) -> None:
+def test_a_late_fill_is_found_and_answered(tmp_path: Path) -> None:
     with faulty(tmp_path, "late:seconds=0.3") as gateway, gateway.client() as mt5:
-        with pytest.raises(OutcomeUnknown, match=r"IPC timeout \(-10005\)"):
+        result = mt5.order_send(BUY)
+        assert result is not None
+        assert result.retcode == 10009
+        (position,) = mt5.positions_get() or ()
+        assert position.ticket == result.order
+
+
+def test_a_fill_that_comes_too_late_for_its_caller_is_told_later(tmp_path: Path) -> None:
+    with faulty(tmp_path, "late:seconds=3") as gateway, gateway.client(timeout=1.0) as mt5:
+        with pytest.raises(OutcomeUnknown, match=r"IPC timeout \(-10005\)") as caught:
             mt5.order_send(BUY)
         assert mt5.last_error() == (-10005, "IPC timeout")
-        give_up = time.monotonic() + 10.0
-        while not mt5.positions_total() and time.monotonic() < give_up:
-            pass  # each look is a round trip
-        assert mt5.positions_total() == 1
+        give_up = time.monotonic() + 20.0
+        while (found := mt5.outcome(caught.value.key)) and found.state == "unknown":
+            assert time.monotonic() < give_up  # each look is a round trip
+        assert found is not None
+        (position,) = mt5.positions_get() or ()
+        assert (found.state, found.result.order) == ("done", position.ticket)
 
 
 def test_every_client_knows_an_order_without_the_terminals_answer_for_unknown(tmp_path: Path) -> None:
@@ -92,7 +103,7 @@ def test_every_client_knows_an_order_without_the_terminals_answer_for_unknown(tm
         async with gateway.async_client() as mt5:
             await mt5.order_send(BUY)
 
-    with faulty(tmp_path, "late:times=0") as gateway, gateway.client() as mt5:
+    with faulty(tmp_path, "late:times=0,seconds=600") as gateway, gateway.client() as mt5:
         with pytest.raises(OutcomeUnknown, match="IPC timeout") as awaited:
             asyncio.run(ask(gateway))
         with mt5.pipeline() as asked:

@@ -1,7 +1,7 @@
-"""The official adapter, given a client of a second gateway in place of the Windows package.
+"""The official adapter, given our own module on a second gateway in place of the Windows package.
 
-A client has the official package's functions, so the adapter passes through it everything that a real
-terminal would be asked; a chain of two gateways must answer as one.
+That module has the official package's functions, so the adapter's workers pass through it everything that a
+real terminal would be asked; a chain of two gateways must answer as one.
 """
 
 import threading
@@ -17,14 +17,15 @@ from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.server import Server
 from mt5crs.terminal.official import OfficialTerminal
 from tests.client.test_functions import BUY, CALLS, IDS
+from tests.official.driving import official
 from tests.processes import Gateway
 
 
 @pytest.fixture(scope="module")
 def chained(gateway: Gateway) -> Iterator[Client]:
     """A client of a gateway whose terminal is a client of another gateway."""
-    with gateway.client() as package:
-        server = Server(GatewayConfig(port=0, stream_port=0), OfficialTerminal(package))
+    with official(gateway) as terminal:
+        server = Server(GatewayConfig(port=0, stream_port=0), terminal)
         thread = threading.Thread(target=server.run)
         thread.start()
         with Client("127.0.0.1", server.port) as client:
@@ -105,7 +106,7 @@ def test_without_the_package_the_next_step_is_said() -> None:
 
 def test_wrong_credentials_end_the_start_with_the_reason(gateway: Gateway) -> None:
     with (
-        gateway.client() as direct,
         pytest.raises(TerminalMissing, match="Authorization failed.*check login"),
+        official(gateway, login=1, password="x", server="y"),
     ):
-        OfficialTerminal(direct, login=1, password="x", server="y")
+        pass

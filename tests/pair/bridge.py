@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from mt5crs.api import OPERATIONS
+from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import Dispatch
+from mt5crs.journal.store import Journal
 from mt5crs.operation import Operation, Result
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.terminal.port import Deferred, then
@@ -15,6 +18,7 @@ from mt5crs.wire.messages import Many
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
 
+HORIZON = 60.0
 START = 1_763_985_600.0  # Monday 2025-11-24 12:00 UTC
 
 Fate = Callable[[bytes], bool]
@@ -73,31 +77,58 @@ class Bridge:
         to_client: Decides which messages arrive at the client.
     """
 
-    def __init__(self, principal: Principal = ANONYMOUS) -> None:
+    def __init__(self, principal: Principal = ANONYMOUS, journal: Path | None = None) -> None:
         self.now = 100.0
+        self._journal = journal
+        self._desk: Desk | None = None
         self.principal = principal
         self.terminal = CountingTerminal(lambda: START + self.now)
         self.watches: set[tuple[str, str]] = set()
-        self.session = Session(client="me", software="test", where="gtw:5555", watches=self.watches)
+        self.pins: dict[str, str] = {}
+        self.session = self.connect()
         self.to_gateway: Fate = arrives
         self.to_client: Fate = arrives
         self.sent: list[bytes] = []
         self.restart()
 
+    def connect(self) -> Session:
+        """Return the session of a new connection."""
+        return Session(client="me", software="test", where="gtw:5555", watches=self.watches, pins=self.pins)
+
     def restart(self) -> None:
-        """Start the gateway again: the same terminal, nothing else left."""
-        self.dispatch = Dispatch(self.terminal, stream_port=5556)
+        """Start the gateway again: the same terminal and journal, nothing else left."""
+        if self._desk is not None:
+            self._desk.close()
+        self._desk = Desk(self.terminal, self.open_journal, horizon=HORIZON, clock=self.utc)
+        self.dispatch = Dispatch(self.terminal, stream_port=5556, desk=self._desk)
         self.peer = f"peer-{self.dispatch.epoch}".encode()
+
+    def utc(self) -> int:
+        """Return the time of day on the gateway's clock, in nanoseconds."""
+        return int((START + self.now) * 1e9)
+
+    def open_journal(self, account: str) -> Journal:
+        """Open the journal; replaced by tests in which it cannot be."""
+        return Journal(self._journal, account, self.utc)
 
     def ask(self, name: str, *args: Any, timeout: float = 5.0, key: str = "", **kwargs: Any) -> int:
         """Ask for an operation; nothing moves yet."""
         op = OPERATIONS[name]
         return self.session.ask(op, op.signature.bind(name, args, kwargs), self.now, timeout, key)
 
+    def handle(self, frame: bytes) -> list[bytes]:
+        """Have the gateway deal with a frame, and carry orders on; return all that it answers."""
+        frames = list(self.dispatch.handle(self.peer, self.principal, frame, self.now))
+        self.dispatch.flush(self.now)
+        while self.dispatch.held.ready:
+            frames += self.dispatch.held.ready.popleft()[1]
+        return frames
+
     def pump(self) -> list[Done]:
         """Move frames until nothing moves; return what was settled."""
         settled = self.session.tick(self.now)
-        while self.session.outbox or self.dispatch.held.ready:
+        self.dispatch.pass_time(self.now)
+        while self.session.outbox or self.dispatch.held.ready or self.dispatch.is_waiting:
             for frame in self.depart():
                 if self.to_gateway(frame):
                     answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
@@ -105,6 +136,7 @@ class Bridge:
                         self._deliver(answer, settled)
                 for _, chunk in self.dispatch.transfers.chunks(100):
                     self._deliver(chunk, settled)
+            self.dispatch.flush(self.now)
             while self.dispatch.held.ready:
                 self._deliver(self.dispatch.held.ready.popleft()[1], settled)
             settled += self.session.tick(self.now)

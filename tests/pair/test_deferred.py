@@ -1,10 +1,14 @@
 """Answers that the terminal gives later, client core and gateway core together."""
 
+from typing import Any
+
 import pytest
 
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import Busy, OutcomeUnknown
 from mt5crs.gateway.held import PER_PEER
+from mt5crs.operation import Operation, Result
+from mt5crs.terminal.port import Deferred
 from mt5crs.wire.codec import encode, to_client
 from mt5crs.wire.messages import Ask, Refusal, Reply
 from tests.pair.bridge import BUY, Bridge
@@ -42,27 +46,44 @@ def test_an_order_that_comes_twice_while_it_waits_is_carried_out_once(bridge: Br
     bridge.ask("order_send", BUY, key="k1")
     (frame,) = [frame for frame in bridge.depart() if b"order_send" in frame]
     for _ in range(2):
-        assert bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now) == []
+        assert bridge.handle(frame) == []
     bridge.terminal.settle()
     (done,) = bridge.pump()
     assert done.value.retcode == 10009
     assert bridge.terminal.calls.count("order_send") == 1
     # Once more, when it is done: the outcome that is known.
-    (answer,) = bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now)
+    (answer,) = bridge.handle(frame)
     again = to_client(answer)
     assert isinstance(again, Reply)
     assert again.value[2] == done.value.order
     assert bridge.terminal.calls.count("order_send") == 1
 
 
-def test_an_order_that_is_never_answered_is_unknown_to_its_caller(bridge: Bridge) -> None:
+def test_an_order_without_an_answer_is_found_where_it_was_carried_out(bridge: Bridge) -> None:
     bridge.terminal.slow = {"order_send"}
+    id_ = bridge.ask("order_send", BUY, timeout=5.0)
+    (done,) = bridge.pass_time(6.0)
+    assert (done.id, done.value.retcode) == (id_, 10009)
+    bridge.terminal.settle()  # its answer comes after all, and changes nothing
+    assert bridge.pump() == []
+    assert bridge.call("positions_total").value == 1
+
+
+def test_an_order_that_is_never_answered_is_unknown_to_its_caller(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, wedged = bridge.terminal.call, Deferred()
+
+    def wedge(op: Operation[..., Any], *rest: Any) -> Result | Deferred:
+        return wedged if op.name == "order_send" else call(op, *rest)
+
+    monkeypatch.setattr(bridge.terminal, "call", wedge)
     bridge.ask("order_send", BUY, timeout=5.0)
     (done,) = bridge.pass_time(6.0)
     assert isinstance(done.failure, OutcomeUnknown)
     bridge.dispatch.sweep(bridge.now)
     assert bridge.dispatch.held.in_hand(bridge.peer) == []
-    bridge.terminal.settle()
+    wedged.settle(call(OPERATIONS["order_send"], [BUY]))  # type: ignore[arg-type]
     assert bridge.pump() == []
 
 

@@ -104,8 +104,10 @@ def test_large_requests_leave_in_frames_within_the_limit(bridge: Bridge) -> None
 
 
 @pytest.mark.parametrize("lose", ["request", "answer"])
-def test_of_a_lost_frame_reads_are_asked_again_and_trades_never(bridge: Bridge, lose: str) -> None:
-    fates = iter([False])
+def test_of_lost_frames_reads_are_asked_again_and_trades_of_no_journal_never(
+    bridge: Bridge, lose: str
+) -> None:
+    fates = iter([False] if lose == "request" else [False, False])
     if lose == "request":
         bridge.to_gateway = lambda _: next(fates, True)
     else:
@@ -123,7 +125,7 @@ def test_a_gateway_that_was_restarted_is_greeted_and_asked_again(bridge: Bridge)
     bridge.restart()
     ids = [bridge.ask("symbols_total"), bridge.ask("order_send", BUY, key="k"), bridge.ask("version")]
     settled = by_id(bridge.pump())
-    assert list(settled) == ids
+    assert sorted(settled) == ids
     assert settled[ids[1]].value.retcode == 10009
     assert bridge.terminal.calls.count("order_send") == 1
     assert [type(to_gateway(frame)).__name__ for frame in bridge.sent] == ["Many", "Hello", "Many"]

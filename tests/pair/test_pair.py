@@ -472,8 +472,10 @@ def test_a_defect_in_the_terminal_costs_its_own_request_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(bridge.terminal, "call", fails)
-        failure = bridge.call("order_send", BUY, key="k").failure
+        bridge.ask("order_send", BUY, key="k")
         read = bridge.call("symbols_total").failure
+        (order,) = bridge.pass_time(5.0)
+    failure = order.failure
     assert isinstance(failure, OutcomeUnknown)
     assert (failure.certainty, failure.key) == (Certainty.UNKNOWN, "k")
     assert read is not None
@@ -486,7 +488,9 @@ def test_an_order_that_the_terminal_has_no_answer_to_is_unknown(
     bridge: Bridge, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr(bridge.terminal, "call", lambda *_: Result(None, (code, "the terminal's words")))
-    done = bridge.call("order_send", BUY, key="k")
+    bridge.ask("order_send", BUY, key="k")
+    assert bridge.pass_time(4.0) == []  # it is looked for
+    (done,) = bridge.pass_time(1.0)
     failure = failed_with(done.failure, OutcomeUnknown)
     assert isinstance(failure, OutcomeUnknown)
     assert (failure.certainty, failure.key) == (Certainty.UNKNOWN, "k")
@@ -508,7 +512,7 @@ def test_an_order_that_the_terminal_did_not_send_is_none(
 def test_a_frame_that_comes_twice_is_one_order(bridge: Bridge) -> None:
     first = bridge.call("order_send", BUY, key="k").value
     frame = bridge.sent[-1]
-    (again,) = bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now)
+    (again,) = bridge.handle(frame)
     assert to_client(again).value[2] == first.order  # type: ignore[union-attr]
     assert bridge.terminal.calls.count("order_send") == 1
     other = failed_with(bridge.call("order_send", {**BUY, "volume": 0.2}, key="k").failure, Refused)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mt5crs import constants as c
-from mt5crs.api import OPERATIONS
+from mt5crs.api import OFFICIAL
 from mt5crs.model import RATES, TICKS
 from mt5crs.terminal.simulated.prices.expand import collect
 from tests.terminal.desk import OPENING, Desk
@@ -214,8 +214,8 @@ def test_every_operation_answers(synthetic: Synthetic) -> None:
     }
     by_symbol = ("symbol_info", "symbol_info_tick", "symbol_select", "market_book_add", "market_book_get")
     arguments |= dict.fromkeys((*by_symbol, "market_book_release"), ("EURUSD",))
-    arguments |= {name: (0, OPENING) for name in OPERATIONS if name.startswith("history")}
-    for name in OPERATIONS:
+    arguments |= {name: (0, OPENING) for name in OFFICIAL if name.startswith("history")}
+    for name in OFFICIAL:
         assert desk.get(name, *arguments.get(name, ())) is not None, name
 
 

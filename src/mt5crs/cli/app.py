@@ -9,7 +9,7 @@ from collections.abc import Generator
 import typer
 
 from mt5crs import __version__
-from mt5crs.cli import conformance, gateway, keys, market, ping, positions, shim, trade
+from mt5crs.cli import conformance, gateway, health, journal, keys, market, ping, positions, shim, trade
 from mt5crs.cli import run as run_command
 from mt5crs.cli.demo import command as demo
 from mt5crs.cli.report import EXIT_CODES, Failure, report
@@ -26,7 +26,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for module in (gateway, ping, market, positions, trade, keys, run_command, shim, conformance, demo):
+for module in (
+    gateway,
+    ping,
+    health,
+    market,
+    positions,
+    trade,
+    journal,
+    keys,
+    run_command,
+    shim,
+    conformance,
+    demo,
+):
     module.register(app)
 
 

@@ -23,6 +23,8 @@ MARGIN_MODES = ("netting", "exchange", "hedging")
 """By `AccountInfo.margin_mode`."""
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
+DEFAULT_JOURNAL = Path("journal.db")
+
 WARNING = """\
 warning: {where} is open without keys: anybody who reaches it can trade on this account.
   hint: `mt5crs keys init` makes keys; then start the gateway with --keys"""
@@ -40,7 +42,7 @@ _ONLY_FOR = {
         "seed", "replay", "symbol", "speed", "deposit", "currency", "leverage", "margin_mode", "sessions",
         "instruments", "state", "fault", "faults", "set",
     ),
-    TerminalKind.OFFICIAL: ("path",),
+    TerminalKind.OFFICIAL: ("path", "package", "trade_limit", "read_limit"),
 }  # fmt: skip
 
 _SIMULATED: Any = {"rich_help_panel": "Simulated terminal"}
@@ -64,6 +66,17 @@ def gateway(
     ] = False,
     ready_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write this file while the gateway listens.")
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep every order and its outcome in this file; journal.db for an official terminal.",
+        ),
+    ] = None,
+    horizon: Annotated[
+        float | None,
+        typer.Option(help="Seconds in doubt after which an order without a trace was not carried out."),
     ] = None,
     stop_with_stdin: Annotated[
         bool, typer.Option("--stop-with-stdin", help="Stop when the standard input ends.")
@@ -115,6 +128,32 @@ def gateway(
         str | None, typer.Option(help="Name of the trade server (MT5_SERVER for an official one).")
     ] = None,
     path: Annotated[str | None, typer.Option(help="The terminal's program.", **_OFFICIAL)] = None,
+    package: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE",
+            help="A module with the official functions, in place of MetaTrader5.",
+            **_OFFICIAL,
+        ),
+    ] = None,
+    trade_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            help="An order that takes longer has no answer, and its worker is replaced (15).",
+            **_OFFICIAL,
+        ),
+    ] = None,
+    read_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            help="The same for everything that is not an order (120).",
+            **_OFFICIAL,
+        ),
+    ] = None,
 ) -> None:
     """Serve a terminal to clients, until a signal or Ctrl-C.
 
@@ -122,12 +161,18 @@ def gateway(
     machine. A simulated account has one of its own, which is shown, unless --login names another account.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    config = _config(host, port, stream_port, keys=keys, insecure=insecure, ready_file=ready_file)
+    rest: dict[str, Any] = {"keys": keys, "insecure": insecure, "ready_file": ready_file}
+    if journal is not None or terminal is TerminalKind.OFFICIAL:
+        rest["journal"] = journal or DEFAULT_JOURNAL
+    if horizon is not None:
+        rest["horizon"] = horizon
+    config = _config(host, port, stream_port, **rest)
     options = {
         "seed": seed, "replay": replay, "symbol": symbol, "speed": speed, "deposit": deposit,
         "currency": currency, "leverage": leverage, "margin_mode": margin_mode, "sessions": sessions,
         "instruments": instruments, "state": state, "fault": fault, "faults": faults, "set": set_,
-        "login": login, "server": server, "path": path,
+        "login": login, "server": server, "path": path, "package": package, "trade_limit": trade_limit,
+        "read_limit": read_limit,
     }  # fmt: skip
     served, about = _terminal(terminal, options)
     _serve(config, served, about, stop_with_stdin)
@@ -175,7 +220,7 @@ def _simulated(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
 def _official(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
     import os
 
-    from mt5crs.api import OPERATIONS
+    from mt5crs.operation import done
     from mt5crs.terminal.official import OfficialTerminal
 
     account = {name: given.get(name) for name in ("login", "server")}
@@ -183,10 +228,11 @@ def _official(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
     password = os.environ.get("MT5_PASSWORD", "")
     if password and settings.login is None:
         raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
+    own = {name: given[name] for name in _ONLY_FOR[TerminalKind.OFFICIAL] if name in given}
     terminal = OfficialTerminal(
-        path=given.get("path", ""), login=settings.login or 0, server=settings.server or "", password=password
+        login=settings.login or 0, server=settings.server or "", password=password, **own
     )
-    return terminal, [_account(terminal.call(OPERATIONS["account_info"], []))]
+    return terminal, [_account(done(terminal.account_info))]
 
 
 def _serve(
@@ -222,6 +268,7 @@ def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort
     lines = [
         f"listening on tcp://{where}, streams on {server.stream_port}, {terminal.name} terminal",
         *about,
+        f"journal {config.journal or 'in memory, ends with this process'}",
         f"keys {'on' if config.keys else 'off'}; stop with Ctrl-C",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -16,10 +16,8 @@ EXIT_CODES = {
 
 WHAT_NEXT = """\
   key:  {key}
-  do:   do not send it again yet; it may have been executed. Look first:
-          mt5crs positions
-          mt5crs orders
-        Send it again only if it is in neither of them and not in the terminal's history."""
+  do:   do not send it under another key; it may have been executed. Ask again until it is known:
+          mt5crs outcome {key}"""
 
 
 class Failure(Exception):

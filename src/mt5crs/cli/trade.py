@@ -1,7 +1,7 @@
 """`mt5crs buy`, `sell` and `close`."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure
 from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, closing, opening
 from mt5crs.cli.retcodes import SUCCESSES, UNKNOWN, meaning
+from mt5crs.client.core import fresh_key
 from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
 from mt5crs.model import OrderSendResult
 
@@ -22,34 +23,55 @@ if TYPE_CHECKING:
 RESULT_FIELDS = (
     *("action", "symbol", "retcode", "meaning"),
     *(name for name in names_of(OrderSendResult) if name not in {"retcode", "request"}),
+    "key",
 )
 
 
 # ---- results ----
 
 
-def send(call: Call, request: dict[str, Any]) -> OrderSendResult:
+class Trade(NamedTuple):
+    """A trade request that was answered.
+
+    Attributes:
+        action: What it was for, in a word or two.
+        key: Its idempotency key.
+        result: The answer.
+    """
+
+    action: str
+    key: str
+    result: OrderSendResult
+
+
+def send(call: Call, action: str, request: dict[str, Any], key: str | None = None) -> Trade:
     """Send a request.
+
+    Args:
+        call: What the command works with.
+        action: What the request is for.
+        request: Its fields.
+        key: Its idempotency key; a fresh one without it.
 
     Raises:
         OutcomeUnknown: It may have been executed.
         Failure: The terminal did not take it.
     """
+    key = key or fresh_key()
     try:
-        result = call.client.order_send(request)
+        result = call.client.order_send(request, key=key)
     except OutcomeUnknown:
         raise
     except BridgeError as error:
         if error.certainty is Certainty.UNKNOWN:
-            raise OutcomeUnknown(error.message, hint=error.hint) from error
+            raise OutcomeUnknown(error.message, hint=error.hint, key=key) from error
         raise
-    answered: OrderSendResult = call.got(result, "answer to the order")
-    return answered
+    return Trade(action, key, call.got(result, "answer to the order"))
 
 
-def results_table(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> Table:
+def results_table(call: Call, trades: Sequence[Trade]) -> Table:
     """Return what became of requests."""
-    digits = digits_of(call.client, {result.request.symbol for _, result in results} - {""})
+    digits = digits_of(call.client, {trade.result.request.symbol for trade in trades} - {""})
     columns = (
         field("action"),
         field("symbol"),
@@ -61,36 +83,38 @@ def results_table(call: Call, results: Sequence[tuple[str, OrderSendResult]]) ->
         Column("price", lambda row: price(row["price"], digits.get(row["symbol"], 5)), right=True),
         field("comment", spare=True),
     )
-    rows = [_result_row(action, result) for action, result in results]
+    rows = [_result_row(trade) for trade in trades]
     return Table("result", columns, RESULT_FIELDS, rows)
 
 
-def _result_row(action: str, result: OrderSendResult) -> Row:
+def _result_row(trade: Trade) -> Row:
     return {
-        "action": action,
-        "symbol": result.request.symbol,
-        **fields_of(result),
-        "meaning": meaning(result.retcode).text,
+        "action": trade.action,
+        "symbol": trade.result.request.symbol,
+        **fields_of(trade.result),
+        "meaning": meaning(trade.result.retcode).text,
+        "key": trade.key,
     }
 
 
-def conclude(call: Call, results: Sequence[tuple[str, OrderSendResult]]) -> None:
+def conclude(call: Call, trades: Sequence[Trade]) -> None:
     """Write results.
 
     Raises:
         OutcomeUnknown: One may have been executed.
         Failure: One was rejected.
     """
-    call.output.write(results_table(call, results))
-    unknown = [result.retcode for _, result in results if result.retcode in UNKNOWN]
+    call.output.write(results_table(call, trades))
+    unknown = [trade for trade in trades if trade.result.retcode in UNKNOWN]
     if unknown:
-        which = "the order" if len(results) == 1 else f"{len(unknown)} of {len(results)} orders"
-        raise OutcomeUnknown(f"{which} was sent, and {meaning(unknown[0]).text}: {unknown[0]}")
-    rejected = [result for _, result in results if result.retcode not in SUCCESSES]
+        which = "the order" if len(trades) == 1 else f"{len(unknown)} of {len(trades)} orders"
+        retcode = unknown[0].result.retcode
+        raise OutcomeUnknown(f"{which} was sent, and {meaning(retcode).text}: {retcode}", key=unknown[0].key)
+    rejected = [trade.result for trade in trades if trade.result.retcode not in SUCCESSES]
     if rejected:
         retcode = rejected[0].retcode
         text, hint = meaning(retcode)
-        which = "the order" if len(results) == 1 else f"{len(rejected)} of {len(results)} orders"
+        which = "the order" if len(trades) == 1 else f"{len(rejected)} of {len(trades)} orders"
         raise Failure(f"{which} was rejected: {retcode}, {text}", hint=hint)
 
 
@@ -130,16 +154,16 @@ def close_all(
         raise typer.BadParameter(
             f"{ticket} is a pending order, which is cancelled as a whole", param_hint="--volume"
         )
-    results: list[tuple[str, OrderSendResult]] = []
+    trades: list[Trade] = []
     for position in positions:
         part = position.volume
         if volume is not None:
             part = values.volume(volume, call.symbol(position.symbol), "--volume", position.volume)
-        results.append(("close", send(call, closing(call, position, part, deviation))))
+        trades.append(send(call, "close", closing(call, position, part, deviation)))
     for order in orders:
         request = {"action": c.TRADE_ACTION_REMOVE, "order": order.ticket, "symbol": order.symbol}
-        results.append(("cancel", send(call, request)))
-    conclude(call, results)
+        trades.append(send(call, "cancel", request))
+    conclude(call, trades)
 
 
 # ---- commands ----
@@ -194,6 +218,9 @@ def _opener(side: str) -> Callable[..., None]:
         filling: Annotated[
             Filling | None, typer.Option(help="Filling mode; one that the symbol takes without it.")
         ] = None,
+        key: Annotated[
+            str | None, typer.Option(help="Idempotency key: the same key again is the same order.")
+        ] = None,
     ) -> None:
         if limit and stop:
             raise typer.BadParameter("--limit and --stop exclude each other")
@@ -205,7 +232,7 @@ def _opener(side: str) -> Callable[..., None]:
         ticket = Ticket(side, symbol, volume, price, pending, sl, tp)
         extras = {"deviation": deviation, "magic": magic, "comment": comment}
         request = opening(call, ticket, extras, filling)
-        conclude(call, [(" ".join(filter(None, (side, pending))), send(call, request))])
+        conclude(call, [send(call, " ".join(filter(None, (side, pending))), request, key)])
 
     open_.__doc__ = (
         f"{_SIDES[side]} at the market, or place a pending order with --price and --limit or --stop."

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from zmq.backend import zmq_poll
 
-from mt5crs.api import Terminal
+from mt5crs.api import Bridge
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Immediate, Ping, fresh_key, last_error_of
+from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
 from mt5crs.errors import BridgeError, SettingError, Unreachable
@@ -157,7 +157,7 @@ class _Link:
 
 
 @directly
-class AsyncClient(Terminal):
+class AsyncClient(Bridge):
     """A MetaTrader 5 terminal on the other side of a gateway; each call is awaited.
 
     As `Client`, for asyncio: one connection, any number of calls under way. The error of a call is on
@@ -212,11 +212,11 @@ class AsyncClient(Terminal):
         if type(prepared) is Immediate:
             self._error.set(prepared.error)
             return Answer(*prepared)
-        key = fresh_key() if op.is_trade else ""
-        done = await self._exchange(Session.ask, op, prepared, _now(), self._timeout, key)
+        wire, key = prepared.wire, prepared.key
+        done = await self._exchange(Session.ask, op, wire, _now(), self._timeout, key)
         self._error.set(done.error)
         if op.is_stateful:
-            self._core.remember(op, prepared, done.value)
+            self._core.remember(op, wire, done.value)
         return Answer(done.value, done.error)
 
     def last_error(self) -> LastError:
@@ -234,6 +234,28 @@ class AsyncClient(Terminal):
         done = await self._exchange(Session.greet, _now(), self._timeout)
         welcome: Welcome = done.value
         return welcome
+
+    async def order_send_many(
+        self, requests: Sequence[Mapping[str, Any]], keys: Sequence[str] | None = None
+    ) -> list[Sent]:
+        """Send several trade requests in one trip; see `Client.order_send_many`."""
+
+        async def send(request: Mapping[str, Any], key: str) -> Sent:
+            try:
+                answer = await self.answers.order_send(request, key=key)
+            except BridgeError as error:
+                return Sent(key, None, last_error_of(error), error)
+            return Sent(key, answer.value, answer.last_error, None)
+
+        chosen = keys_for(requests, keys)
+        return await asyncio.gather(*map(send, requests, chosen))
+
+    async def health(self, timeout: float | None = None) -> Health:
+        """Return how gateway, terminal, trade server and trading are; see `Client.health`."""
+        try:
+            return Health.of(await self.ping(timeout))
+        except BridgeError as error:
+            return Health.of(error)
 
     async def ticks(self, *symbols: str, seconds: float | None = None) -> AsyncIterator[TickBatch | Gap]:
         """Yield the ticks of some symbols as they come; see `Client.ticks`."""
@@ -287,7 +309,7 @@ class AsyncClient(Terminal):
 
 
 @directly
-class Answers(Terminal):
+class Answers(Bridge):
     """The operations of an `AsyncClient`, each with the error of its own call beside its value."""
 
     def __init__(self, client: AsyncClient) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import zmq
 
-from mt5crs.api import Terminal
+from mt5crs.api import Bridge
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Immediate, Ping, fresh_key, last_error_of
+from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of
 from mt5crs.client.link import connect, discard, fill, sender
 from mt5crs.errors import BridgeError, Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
@@ -76,7 +76,7 @@ class _Link:
 
 
 @directly
-class Client(Terminal):
+class Client(Bridge):
     """A MetaTrader 5 terminal on the other side of a gateway; each call waits for its answer.
 
     The methods are those of the official package, with its results and failure values; what the official
@@ -137,17 +137,17 @@ class Client(Terminal):
         if type(prepared) is Immediate:
             self._local.error = prepared.error
             return prepared.value  # type: ignore[no-any-return]
-        key = fresh_key() if op.is_trade else ""
+        wire, key = prepared.wire, prepared.key
         link = self._take()
         try:  # as `_exchange`, without a closure: this is the path of every request
-            done = link.wait(link.session.ask(op, prepared, _now(), self._timeout, key))
+            done = link.wait(link.session.ask(op, wire, _now(), self._timeout, key))
         except BaseException:
             self._drop(link)
             raise
         self._conclude(link, done)
         self._local.error = done.error
         if op.is_stateful:
-            self._core.remember(op, prepared, done.value)
+            self._core.remember(op, wire, done.value)
         return done.value  # type: ignore[no-any-return]
 
     def last_error(self) -> LastError:
@@ -208,6 +208,34 @@ class Client(Terminal):
 
         return Pipeline(self._core, self._carry_out)
 
+    def order_send_many(
+        self, requests: Sequence[Mapping[str, Any]], keys: Sequence[str] | None = None
+    ) -> list[Sent]:
+        """Send several trade requests in one trip, in their order; each has its own outcome.
+
+        Args:
+            requests: As for `order_send`.
+            keys: An idempotency key for each; fresh ones without them.
+
+        Returns:
+            What became of each; nothing is raised for the failure of one.
+        """
+        pipeline = self.pipeline()
+        chosen = keys_for(requests, keys)
+        with pipeline as ask:
+            later = [ask.order_send(request, key=key) for request, key in zip(requests, chosen, strict=True)]
+        return [
+            Sent(key, None if each.failure else each.value, each.last_error, each.failure)
+            for key, each in zip(chosen, later, strict=True)
+        ]
+
+    def health(self, timeout: float | None = None) -> Health:
+        """Return how gateway, terminal, trade server and trading are; a failure is told, not raised."""
+        try:
+            return Health.of(self.ping(timeout))
+        except BridgeError as error:
+            return Health.of(error)
+
     # ---- connections ----
 
     def _carry_out(self, asked: list[Asked]) -> None:
@@ -217,10 +245,9 @@ class Client(Terminal):
         session, now, timeout = link.session, _now(), self._timeout
         try:
             for each in asked:
-                key = fresh_key() if each.op.is_trade else ""
                 try:
-                    id_ = session.ask(each.op, each.wire, now, timeout, key)
-                except BridgeError as error:  # it cannot be sent; the others can
+                    id_ = session.ask(each.op, each.wire, now, timeout, each.key)
+                except BridgeError as error:  # noqa: PERF203 - it cannot be sent; the others can
                     each.later.settle(None, last_error_of(error), error)
                 else:
                     awaited[id_] = each

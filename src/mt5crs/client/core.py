@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
+from mt5crs.arguments import key as checked_key
 from mt5crs.errors import BridgeError, OutcomeUnknown, UnknownSymbol, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
-from mt5crs.model import Tick
+from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
@@ -41,6 +42,7 @@ class Ping(NamedTuple):
     pong: Pong
 
 
+@final
 class Immediate(NamedTuple):
     """An answer that needs no trip."""
 
@@ -48,9 +50,105 @@ class Immediate(NamedTuple):
     error: LastError
 
 
+class Asked(NamedTuple):
+    """A call that needs a trip.
+
+    Attributes:
+        wire: Its arguments.
+        key: Idempotency key of a trade, the caller's own or a fresh one; "" for everything else.
+    """
+
+    wire: Bound
+    key: str
+
+
+class Sent(NamedTuple):
+    """What became of one of many orders.
+
+    Attributes:
+        key: Its idempotency key.
+        result: As `order_send` returns it; None without one.
+        last_error: The terminal's error for it.
+        failure: What `order_send` would have raised; its class says what is known of the outcome.
+    """
+
+    key: str
+    result: OrderSendResult | None
+    last_error: LastError
+    failure: BridgeError | None
+
+
+def keys_for(requests: Sequence[Mapping[str, Any]], keys: Sequence[str] | None) -> Sequence[str]:
+    """Return a key for each of some requests: the caller's own, or fresh ones.
+
+    Raises:
+        ValueError: There are not as many keys as requests, or one comes twice.
+    """
+    if keys is None:
+        return [fresh_key() for _ in requests]
+    if len(keys) != len(requests):
+        raise ValueError(f"{len(keys)} keys for {len(requests)} requests")
+    if len(set(keys)) != len(keys):
+        raise ValueError("each request needs a key of its own")
+    return keys
+
+
+class Health(NamedTuple):
+    """How everything between a client and its broker is, from near to far.
+
+    Attributes:
+        gateway: Whether the gateway (the GTW node) answers.
+        terminal: Whether its terminal does; None where that is not known.
+        broker: Whether the terminal is connected to its trade server.
+        account: Whether it is logged in to the gateway's account.
+        trading: Whether the gateway takes orders.
+        seconds: The round trip; None without an answer.
+        why: What is wrong, in words, the nearest first; "" where nothing is.
+    """
+
+    gateway: bool
+    terminal: bool | None
+    broker: bool | None
+    account: bool | None
+    trading: bool | None
+    seconds: float | None
+    why: str
+
+    @classmethod
+    def of(cls, ping: Ping | BridgeError) -> Health:
+        """Return what a ping tells, or its failure."""
+        if isinstance(ping, BridgeError):
+            return cls(False, None, None, None, None, None, ping.message)
+        state = ping.pong.state
+        answers, broker, account = (bool(state.get(name)) for name in ("answers", "broker", "account"))
+        refused: str = state.get("orders", {}).get("trading", "")
+        why = [
+            words
+            for is_so, words in (
+                (answers, "the terminal does not answer"),
+                (broker or not answers, "the terminal has no connection to its trade server"),
+                (account or not answers, "the terminal is not logged in to the gateway's account"),
+                (not refused, refused),
+            )
+            if not is_so
+        ]
+        known = answers or None
+        trading = answers and account and not refused
+        return cls(True, answers, known and broker, known and account, trading, ping.seconds, "; ".join(why))
+
+
 def fresh_key() -> str:
     """Return an idempotency key that no other request has."""
     return os.urandom(16).hex()
+
+
+def take_key(kwargs: dict[str, Any]) -> str:
+    """Take the idempotency key out of a trade's keywords; return a fresh one where there is none.
+
+    Raises:
+        ArgumentError: It cannot be one.
+    """
+    return checked_key(kwargs.pop("key")) if "key" in kwargs else fresh_key()
 
 
 class Core:
@@ -63,12 +161,14 @@ class Core:
         settings: Where the gateway is, and how long to wait for it.
         name: The client's name for itself, the same on all its connections.
         watches: What it watches, for the gateway to establish again after a restart.
+        pins: The journal that keeps each account's orders, as this client met it first.
     """
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self.settings = Settings.read(flags)
         self.rename()
         self.watches: set[tuple[str, str]] = set()
+        self.pins: dict[str, str] = {}
         self._open = True
 
     def rename(self) -> None:
@@ -83,11 +183,15 @@ class Core:
     def session(self) -> Session:
         """Return the session of a new connection."""
         return Session(
-            client=self.name, software=f"mt5crs/{__version__}", where=self.where, watches=self.watches
+            client=self.name,
+            software=f"mt5crs/{__version__}",
+            where=self.where,
+            watches=self.watches,
+            pins=self.pins,
         )
 
-    def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Bound | Immediate:
-        """Return the wire arguments of a call, or its answer where it needs no trip.
+    def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Asked | Immediate:
+        """Return what is to be asked, or the answer where that needs no trip.
 
         As in the official package the arguments are checked first, then the session.
 
@@ -96,11 +200,12 @@ class Core:
             SystemError: As the official function does.
         """
         try:
+            key = take_key(kwargs) if op.is_trade else ""
             wire = op.signature.bind(op.name, args, kwargs)
         except ArgumentError as error:
             return Immediate(op.misuse, error.error)
         if self._open or op.name == "initialize":
-            return wire
+            return Asked(wire, key)
         return Immediate(True, SUCCESS) if op.name == "shutdown" else Immediate(op.failure, NO_IPC_CONNECTION)
 
     def check_symbol(self, symbol: str, tick: Tick | None) -> None:

@@ -45,8 +45,9 @@ class DropIn(Terminal):
         """Carry out one operation; see the class."""
         self._error = SUCCESS
         own = {name: kwargs.pop(name) for name in OWN_OPTIONS if name in kwargs}
+        given = {name: value for name, value in kwargs.items() if name != "key"} if op.is_trade else kwargs
         try:
-            op.signature.bind(op.name, args, kwargs)
+            op.signature.bind(op.name, args, given)
         except ArgumentError as error:
             self._error = error.error
             return op.misuse  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from mt5crs.api import Terminal
+from mt5crs.api import Bridge
 from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Immediate
 from mt5crs.operation import Later, Operation, P, R, directly
@@ -21,11 +21,12 @@ class Asked(Struct, eq=False, gc=False):
 
     op: Any  # Operation; as a field's type it would be taken for the descriptor that it is
     wire: Any
+    key: str
     later: Any
 
 
 @directly
-class Pipeline(Terminal):
+class Pipeline(Bridge):
     """The operations of a client, each noted until the `with` block ends; then all leave together, in order.
 
     Each returns a `Later`, whose `value` is there when the block has ended. An answer that does not come is
@@ -56,7 +57,7 @@ class Pipeline(Terminal):
         if type(prepared) is Immediate:
             later.settle(*prepared)
         else:
-            self._asked.append(Asked(op, prepared, later))
+            self._asked.append(Asked(op, prepared.wire, prepared.key, later))
         return later
 
     def __enter__(self) -> Pipeline:

@@ -1,11 +1,14 @@
 """A gateway's configuration: frozen, checked, and safe by default."""
 
 import ipaddress
+from math import inf
 from pathlib import Path
 
 from msgspec import Struct
 
 from mt5crs.errors import SettingError
+from mt5crs.gateway.recovery import HORIZON
+from mt5crs.journal.store import Journal
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -18,6 +21,8 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         keys: The gateway's folder of keys; without it there is no authentication.
         insecure: Allow an address beyond this machine without keys.
         ready_file: Written when the gateway listens, removed when it stops.
+        journal: The file that keeps every order and its outcome; in memory without it.
+        horizon: Seconds in doubt after which an order without a trace was not carried out.
     """
 
     host: str = "127.0.0.1"
@@ -26,6 +31,17 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     keys: Path | None = None
     insecure: bool = False
     ready_file: Path | None = None
+    journal: Path | None = None
+    horizon: float = HORIZON
+
+    def open_journal(self, account: str) -> Journal:
+        """Open the journal of an account (`login@server`).
+
+        Raises:
+            SettingError: Another gateway uses it, or it is not a journal.
+            JournalUnusable: It cannot be used for now.
+        """
+        return Journal(self.journal, account)
 
     def check(self) -> None:
         """Refuse what cannot work and what is not safe.
@@ -38,6 +54,8 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 raise SettingError(f"{name} {port}", hint="a port is a number from 0 (any free one) to 65535")
         if self.port == self.stream_port != 0:
             raise SettingError(f"port and stream port are both {self.port}", hint="give them different ports")
+        if not 0 < self.horizon < inf:
+            raise SettingError(f"horizon {self.horizon:g}", hint="a number of seconds above 0")
         if self.keys is None and not self.insecure and not self.is_loopback:
             raise SettingError(
                 f"{self.host} can be reached from other machines, and there are no keys",

@@ -6,9 +6,9 @@ authenticated, given anew with each frame.
 
 import logging
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, ClassVar
 
 from mt5crs._version import __version__
@@ -21,19 +21,18 @@ from mt5crs.errors import (
     Expired,
     GatewayFault,
     ProtocolError,
-    Refused,
     StaleEpoch,
     TooLarge,
     UnknownOperation,
     VersionMismatch,
 )
+from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.held import Held
+from mt5crs.gateway.operations import Caller
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
-from mt5crs.gateway.watches import Watches
-from mt5crs.last_error import CALL_FAILED, SUCCESS
-from mt5crs.operation import Operation, Result
+from mt5crs.operation import Operation, Result, Unasked
 from mt5crs.security.policy import Principal
-from mt5crs.terminal.port import Deferred, TerminalPort, then
+from mt5crs.terminal.port import Deferred, TerminalPort
 from mt5crs.wire.codec import encode, join, part_to_gateway, refusal, to_gateway
 from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
 from mt5crs.wire.messages import (
@@ -63,12 +62,9 @@ PEERS = 4096
 IDLE = 3600.0
 """Seconds after which a silent connection is forgotten; its client greets again when it comes back."""
 NAME_LENGTH = 128
-KEYS = 4096
-"""Idempotency keys that are remembered, with their outcome, while the process lives."""
 WATCHES_PER_HELLO = 1024
 
 NOTHING: Frames = []
-Answer = Result | Deferred
 
 
 class _Peer:
@@ -89,6 +85,7 @@ class Dispatch:
         terminal: The terminal that operations reach.
         stream_port: Where streams are published, for greetings.
         epoch: This gateway process; a random number without it.
+        desk: What stands before the terminal; one with a journal in memory without it.
 
     Attributes:
         transfers: Arrays on their way; the driver sends their chunks.
@@ -96,16 +93,18 @@ class Dispatch:
         counters: How often what happened, by name.
     """
 
-    def __init__(self, terminal: TerminalPort, *, stream_port: int = 0, epoch: int = 0) -> None:
+    def __init__(
+        self, terminal: TerminalPort, *, stream_port: int = 0, epoch: int = 0, desk: Desk | None = None
+    ) -> None:
         self._terminal = terminal
+        self._desk = desk or Desk(terminal)
+        self._operations = self._desk.operations
         self.stream_port = stream_port
         self.epoch = epoch or int.from_bytes(os.urandom(6), "big") + 1
         self.transfers = Transfers()
         self.held = Held()
-        self.counters: defaultdict[str, int] = defaultdict(int)  # a Counter takes three times as long
+        self.counters = self._desk.counters
         self._peers: dict[bytes, _Peer] = {}  # in the order of their greetings
-        self._watches = Watches()
-        self._outcomes: dict[tuple[str, str], tuple[Any, Answer]] = {}  # of trades, by principal and key
 
     # ---- frames ----
 
@@ -161,7 +160,7 @@ class Dispatch:
         self.held.drop_peer(peer)
         gone = self._peers.pop(peer, None)
         if gone is not None and all(other.holder != gone.holder for other in self._peers.values()):
-            self._end(gone.holder)
+            self._operations.end(gone.holder)
 
     def sweep(self, now: float) -> None:
         """Forget connections that have been silent for long, and what nobody takes in or waits for."""
@@ -172,11 +171,22 @@ class Dispatch:
 
     def state(self) -> dict[str, Any]:
         """Return how the gateway is, for pongs and beats."""
-        return {
-            "software": f"mt5crs/{__version__}",
-            "terminal": self._terminal.name,
-            "counters": dict(self.counters),
-        }
+        return {"software": f"mt5crs/{__version__}", **self._desk.state()}
+
+    # ---- time ----
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether orders wait for `flush`."""
+        return self._desk.orders.is_waiting
+
+    def flush(self, now: float) -> None:
+        """Carry on the orders that came: when nothing else has come, and after the terminal's turn."""
+        self._desk.orders.flush(now)
+
+    def pass_time(self, now: float) -> float:
+        """Look after what nobody answers; return the seconds until that is worth doing again."""
+        return self._desk.pass_time(now)
 
     # ---- messages ----
 
@@ -216,7 +226,7 @@ class Dispatch:
             self.forget(next(iter(self._peers)))
         self._peers[peer] = _Peer(principal, holder, now)
         for kind, symbol in sorted(set(message.watches))[:WATCHES_PER_HELLO]:
-            self._watch_again(holder, kind, symbol)
+            self._operations.watch_again(holder, kind, symbol, now)
         self.counters["welcome"] += 1
         welcome = Welcome(
             common[-1],
@@ -225,16 +235,10 @@ class Dispatch:
             int(now * 1000),
             self._terminal.name,
             self.stream_port,
+            self._desk.account,
+            self._desk.journal,
         )
         return [encode(welcome)]
-
-    def _watch_again(self, holder: str, kind: str, symbol: str) -> None:
-        """Establish what a client watched before this process was started."""
-        name, args = ("symbol_select", [symbol, True]) if kind == "symbol" else ("market_book_add", [symbol])
-        try:
-            self._watch(OPERATIONS[name], OPERATIONS[name].accept(args), holder)
-        except ArgumentError:
-            self.counters["bad-watch"] += 1
 
     def _ask(self, peer: bytes, principal: Principal, ask: Ask, now: float, room: int | None) -> Frames:
         op = OPERATIONS.get(ask.op)
@@ -268,15 +272,14 @@ class Dispatch:
             return [encode(Reply(ask.id, op.misuse, *error.error))]
         except (TypeError, SystemError) as error:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
-        special = self._SPECIAL.get(op.name)
-        result = (
-            self._terminal.call(op, wire) if special is None else special(self, op, wire, holder, ask.key)
-        )
+        until = ask.deadline / 1000 if ask.deadline else inf
+        caller = Caller(principal.name, holder, ask.key, until, now)
+        result = self._operations.carry_out(op, wire, caller)
         self.counters[op.kind] += 1
         if isinstance(result, Deferred):
             if result.result is None:
-                until = ask.deadline / 1000 if ask.deadline else now + IDLE
-                self.held.add(peer, ask.id, until, result, partial(self._answer_late, peer, ask, op))
+                expires = min(until, now + IDLE)
+                self.held.add(peer, ask.id, expires, result, partial(self._answer_late, peer, ask, op))
                 return NOTHING
             result = result.result
         return self._answer(peer, ask, op, result, is_alone=room is None)
@@ -284,6 +287,8 @@ class Dispatch:
     def _answer(
         self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result, *, is_alone: bool
     ) -> Frames:
+        if isinstance(result, Unasked):
+            return self._refuse(result.failure, ask.id)
         value, (code, text) = result
         if op.array is None or value is None:
             return [encode(Reply(ask.id, value, code, text))]
@@ -344,64 +349,4 @@ class Dispatch:
         Ping: _ping,
         Credit: _credit,
         Cancel: _cancel,
-    }
-
-    # ---- operations ----
-
-    def _book(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
-        if not self._watches.holds(holder, ("book", wire[0])):
-            return Result(op.failure, CALL_FAILED)
-        return self._terminal.call(op, wire)
-
-    def _shutdown(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
-        return self._end(holder)
-
-    def _watch(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
-        kind = "symbol" if op.name == "symbol_select" else "book"
-        watch = (kind, wire[0])
-        if op.name == "market_book_add" or (kind == "symbol" and wire[1]):
-            result = self._terminal.call(op, wire)
-            then(result, lambda settled: self._watches.hold(holder, watch) if settled.value else None)
-            return result
-        held = self._watches.holds(holder, watch)
-        if not self._watches.release(holder, watch) and held:
-            return Result(True, SUCCESS)  # others still watch it
-        return self._terminal.call(op, wire)
-
-    def _trade(self, op: Operation[..., Any], wire: Any, holder: str, key: str = "") -> Answer:
-        """Carry a trade out, once for each key: a frame that comes twice gets the first outcome again."""
-        if not key:
-            return self._terminal.call(op, wire)
-        name = (holder, key)
-        known = self._outcomes.get(name)
-        if known is None:
-            result = self._terminal.call(op, wire)
-            self._outcomes[name] = wire, result
-            if len(self._outcomes) > KEYS:
-                del self._outcomes[next(iter(self._outcomes))]
-            return result
-        before, result = known
-        if before != wire:
-            raise Refused(
-                f"{op.name}: the key {key[:64]!r} belongs to another request",
-                hint="use each key for one request",
-            )
-        self.counters["repeated-key"] += 1
-        return result
-
-    def _end(self, holder: str) -> Result:
-        """End a client's session: what only it watched is let go, the terminal goes on."""
-        for kind, symbol in list(self._watches.end(holder)):
-            if kind == "book":
-                self._terminal.call(OPERATIONS["market_book_release"], [symbol])
-        return Result(True, SUCCESS)
-
-    # What the gateway has a part in; everything else goes to the terminal as it is.
-    _SPECIAL: ClassVar[dict[str, Callable[["Dispatch", Operation[..., Any], Any, str, str], Answer]]] = {
-        "symbol_select": _watch,
-        "market_book_add": _watch,
-        "market_book_release": _watch,
-        "market_book_get": _book,
-        "shutdown": _shutdown,
-        "order_send": _trade,
     }

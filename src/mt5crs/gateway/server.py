@@ -23,6 +23,7 @@ import zmq
 from mt5crs.errors import SettingError
 from mt5crs.gateway.backlog import Backlog
 from mt5crs.gateway.config import GatewayConfig
+from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import PEERS, Dispatch
 from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
@@ -90,6 +91,7 @@ class Server:
 
     def __init__(self, config: GatewayConfig, terminal: TerminalPort) -> None:
         config.check()
+        desk = Desk(terminal, config.open_journal, config.horizon)
         self._config = config
         self._terminal = terminal
         self._keys = GatewayKeys.load(config.keys) if config.keys is not None else None
@@ -100,9 +102,10 @@ class Server:
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
         with ExitStack() as opening:
+            opening.callback(desk.close)
             self._open(opening)
             self._stack = opening.pop_all()
-        self._dispatch = Dispatch(terminal, stream_port=self.stream_port)
+        self._dispatch = Dispatch(terminal, stream_port=self.stream_port, desk=desk)
         self._streams = Streams(terminal, self._dispatch.epoch, self._dispatch.state)
 
     # ---- sockets ----
@@ -163,7 +166,7 @@ class Server:
         with self._stack, self._signals(), self._ready_file():
             self._stack.callback(self._terminal.close)
             poller = zmq.Poller()
-            for source in (self._router, self._xpub, self._woken):
+            for source in (self._router, self._xpub, self._woken, *self._terminal.sources):
                 poller.register(source, zmq.POLLIN)
             if self._keys is not None:
                 poller.register(self._zap, zmq.POLLIN)
@@ -197,6 +200,8 @@ class Server:
             self._admit(self._keys)
         if self._woken.fileno() in ready:
             self._woken.recv(4096)
+        if any(source in ready for source in self._terminal.sources):
+            self._due = 0.0
         if self._xpub in ready:
             self._subscriptions()
         if self._router in ready:
@@ -219,9 +224,15 @@ class Server:
         receive, handle, send = self._router.recv, self._dispatch.handle, self._send
         transfers, by_name = self._dispatch.transfers, self._by_name
         principal: Principal | None = ANONYMOUS
+        held, asked = self._dispatch.held, False
         try:
             for _ in range(BURST):
-                peer = receive(_NOBLOCK if transfers.ready else 0)
+                try:
+                    peer = receive(_NOBLOCK if transfers.ready or held else 0)
+                except zmq.Again:
+                    if not self._flush():
+                        break
+                    continue
                 # A frame object knows whether more follow; asking the socket for RCVMORE costs twice as much.
                 received = receive(0, False)
                 if by_name is not None:  # with each message: a routing id can change hands
@@ -238,12 +249,23 @@ class Server:
                     frames = handle(peer, principal, frame, now)
                     if frames:
                         send(peer, envelope, frames)
-                    elif self._dispatch.held:
-                        self._due = 0.0  # the terminal may want a turn sooner than it said
+                    else:
+                        asked = True
                 if now >= self._due or self._stopping:
-                    return
-        except zmq.Again:
-            return
+                    break
+        except zmq.Again:  # half a message
+            pass
+        self._flush()
+        if asked and held:
+            self._due = 0.0  # the terminal may want a turn sooner than it said
+
+    def _flush(self) -> bool:
+        """Carry on the orders that have come, all of them together; say whether there were any."""
+        if not self._dispatch.is_waiting:
+            return False
+        self._dispatch.flush(_now())
+        self._answer_late()
+        return True
 
     def _answer_late(self) -> None:
         """Send the answers that the terminal took its time for."""
@@ -319,7 +341,9 @@ class Server:
         """Let time pass at the terminal, publish what is new, forget what is stale."""
         self._due = now + HOUSEKEEPING
         try:
-            self._due = now + min(self._terminal.advance(), HOUSEKEEPING)
+            due = self._terminal.advance()
+            self._dispatch.flush(now)
+            self._due = now + min(due, self._dispatch.pass_time(now), HOUSEKEEPING)
             self._answer_late()
             for frames in self._streams.news(now):
                 self._xpub.send_multipart(frames, _NOBLOCK)

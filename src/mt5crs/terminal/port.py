@@ -51,6 +51,15 @@ def then(answer: "Result | Deferred", take: Callable[[Result], None]) -> None:
         take(answer)
 
 
+def changed(answer: "Result | Deferred", change: Callable[[Result], Result]) -> "Result | Deferred":
+    """Return an answer with something changed in it, now or when it comes."""
+    if not isinstance(answer, Deferred):
+        return change(answer)
+    later = Deferred()
+    answer.then(lambda result: later.settle(change(result)))
+    return later
+
+
 class Account(NamedTuple):
     """The account that a gateway is for: what must not change under its orders.
 

@@ -122,6 +122,8 @@ class Welcome(Message, tag="welcome"):
         clock: Milliseconds on the gateway's clock, for deadlines.
         terminal: `simulated` or `official`.
         stream_port: Where streams are published.
+        account: The account that the terminal trades for, as `login@server`.
+        journal: The id of the journal that keeps its orders; "" for one that ends with the gateway's process.
     """
 
     protocol: int
@@ -130,6 +132,8 @@ class Welcome(Message, tag="welcome"):
     clock: int
     terminal: str
     stream_port: int
+    account: str = ""
+    journal: str = ""
 
 
 class Reply(Message, tag="reply"):

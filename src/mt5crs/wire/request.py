@@ -24,6 +24,7 @@ class Pending(Struct, eq=False, gc=False):
         key: Idempotency key of a trade.
         sent: Whether it has left.
         probe: Id of the ping that was sent after it.
+        lost_to: Of a trade that left and was lost: the journal of the gateway that may have had it.
         result: The array on its way.
         filled: Bytes of it that are there.
         unacked: Chunks of it that no credit was given for.
@@ -37,6 +38,7 @@ class Pending(Struct, eq=False, gc=False):
     key: str = ""
     sent: bool = False
     probe: int = 0
+    lost_to: str | None = None
     result: "Incoming | None" = None
     filled: int = 0
     unacked: int = 0

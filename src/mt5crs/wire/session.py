@@ -8,7 +8,9 @@ the blocking and the asyncio client differ only in how they wait.
 Loss is observed, not guessed: when nothing has been heard for `PROBE_AFTER` seconds, a ping asks which of
 this connection's requests the gateway holds. Answers and pongs of one connection keep their order, so a
 request that was sent before the ping, is not answered before the pong and is not in the gateway's hand is
-lost. A lost READ is asked again; a lost TRADE is never sent again: its outcome is unknown.
+lost. A lost READ is asked again. A lost TRADE is asked again too, under the same key, where the same journal
+answers: it knows whether it had come. Without that journal it is never sent again, and its outcome is
+unknown.
 
 A request carries the gateway's epoch. A gateway that was started again refuses it untouched (that is
 definite: nothing happened), and the session greets the new one and asks again.
@@ -17,7 +19,7 @@ definite: nothing happened), and the session greets the new one and asks again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
@@ -27,6 +29,7 @@ from mt5crs.errors import (
     ConnectionTimeout,
     OutcomeUnknown,
     ProtocolError,
+    SplitBrain,
     StaleEpoch,
     TooLarge,
     Unreachable,
@@ -69,6 +72,7 @@ class Session:
         software: Program and version.
         where: The gateway's address, for messages.
         watches: What the client watches; read at each greeting.
+        pins: The journal of each account, as it was met first; shared by the connections of a client.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -82,17 +86,20 @@ class Session:
         software: str,
         where: str,
         watches: Iterable[tuple[str, str]] = (),
+        pins: MutableMapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._software = software
         self._where = where
         self._watches = watches
+        self._pins: MutableMapping[str, str] = {} if pins is None else pins
         self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
         self._greeted_at = -1.0
         self._offset = 0.0
         self._epoch = 0
+        self._journal = ""
         self._heard = 0.0
         self._probe = 0
         self._probed_at = 0.0
@@ -169,9 +176,35 @@ class Session:
             frame = encode(Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit))
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
             raise BadArguments(f"{op.name}: an argument cannot be sent: {error}") from error
+        if op.is_trade:
+            self._check_journal(pending)
         if len(frame) > REQUEST_LIMIT:
             raise TooLarge(f"{op.name}: a request of {len(frame)} bytes; {REQUEST_LIMIT} is the most")
         return frame
+
+    def _check_journal(self, trade: Pending) -> None:
+        """See that a trade goes where its key is known, if it is known anywhere.
+
+        Raises:
+            OutcomeUnknown: It has left already, and another journal answers now.
+            SplitBrain: Another journal answers for the account than at first.
+        """
+        welcome = self.welcome
+        assert welcome is not None  # noqa: S101 - nothing is encoded before the greeting's answer
+        pinned = self._pins.get(welcome.account, welcome.journal)
+        if trade.lost_to is not None and trade.lost_to != welcome.journal:
+            raise self._unknown(trade, "the gateway was started again without the journal that it went to")
+        if pinned and pinned != welcome.journal:
+            raise SplitBrain(
+                f"{self._where} keeps the orders of {welcome.account} in another journal than before"
+                f" ({welcome.journal[:8] or 'none'} instead of {pinned[:8]})",
+                hint="was it replaced, or does another gateway answer? A new client takes it as it is",
+            )
+        if welcome.journal:
+            self._pins[welcome.account] = welcome.journal
+
+    def _unknown(self, trade: Pending, why: str) -> OutcomeUnknown:
+        return OutcomeUnknown(f"{trade.op.name} was sent to {self._where}, and {why}", key=trade.key)
 
     def _greet(self, now: float) -> None:
         if self._greeted_at >= 0.0:
@@ -279,17 +312,14 @@ class Session:
         self._offset = message.clock / 1000 - now
         self.welcome = message
         self._epoch = message.epoch
+        self._journal = message.journal
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
             if pending.op is None:
                 del self._pending[pending.id]
                 self._ready.append(Done(pending.id, message, SUCCESS))
                 continue
-            try:
-                self.outbox.append((self._encode(pending), pending))
-            except BridgeError as error:
-                del self._pending[pending.id]
-                self._ready.append(Done(pending.id, None, SUCCESS, error))
+            self._ask_again(pending)
         return None
 
     def _on_head(self, message: Head, now: float) -> Event | None:
@@ -392,13 +422,25 @@ class Session:
         if lost.op is None:
             return
         if lost.op.is_trade:
-            why = "the connection was lost before its answer came"
-            self._ready.append(self._give_up(lost, Unreachable(why), why))
-            return
+            if not self._journal:  # nobody would know whether it had come
+                why = "the connection was lost before its answer came"
+                self._ready.append(self._give_up(lost, Unreachable(why), why))
+                return
+            lost.lost_to = self._journal
         lost.sent = False
         lost.probe = 0
         lost.result = None
-        self.outbox.append((self._encode(lost), lost))
+        if self.welcome is None:
+            self._waiting.append(lost)
+        else:
+            self._ask_again(lost)
+
+    def _ask_again(self, pending: Pending) -> None:
+        try:
+            self.outbox.append((self._encode(pending), pending))
+        except BridgeError as error:
+            self._pending.pop(pending.id, None)
+            self._ready.append(Done(pending.id, None, SUCCESS, error))
 
     _HANDLERS: ClassVar[dict[type, Callable[[Session, Any, float], Event | None]]] = {
         Welcome: _on_welcome,
@@ -459,7 +501,7 @@ class Session:
     def _give_up(self, pending: Pending, error: BridgeError, why: str) -> Done:
         """Stop waiting; what is known of a trade that was sent is that it may have been executed."""
         self.forget(pending.id)
-        if pending.sent and pending.op is not None and pending.op.is_trade:
-            what = f"{pending.op.name} was sent to {self._where}, and {why}"
-            error = OutcomeUnknown(what, key=pending.key)
+        has_left = pending.sent or pending.lost_to is not None
+        if has_left and pending.op is not None and pending.op.is_trade:
+            error = self._unknown(pending, why)
         return Done(pending.id, None, SUCCESS, error)

@@ -244,10 +244,9 @@ def _done(demo: Demo, what: str, request: dict[str, Any]) -> int:
     Raises:
         Failure: It was rejected.
     """
-    result = send(demo.call, request)
-    conclude(demo.call, [(what, result)])
-    order: int = result.order
-    return order
+    trade = send(demo.call, what, request)
+    conclude(demo.call, [trade])
+    return trade.result.order
 
 
 STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (

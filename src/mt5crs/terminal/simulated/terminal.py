@@ -7,7 +7,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt5crs.api import OPERATIONS
+from mt5crs import points
+from mt5crs.api import OFFICIAL
 from mt5crs.arguments import Bound
 from mt5crs.constants import (
     ACCOUNT_TRADE_MODE_DEMO,
@@ -112,7 +113,7 @@ class SimulatedTerminal:
         self._read_clock = clock
         self._charts = Charts(market, money, self._held_symbols, config.maxbars, clock)
         self._dealing = Dealing(self._account, market, self._trading, self.switches)
-        self._handlers: dict[str, Handler] = {name: self._handler(name) for name in OPERATIONS}
+        self._handlers: dict[str, Handler] = {name: self._handler(name) for name in OFFICIAL}
         self.faults = Faults(Schedule(config.seed, config.faults, clock()), self, clock)
         self._save()
 
@@ -278,7 +279,9 @@ class SimulatedTerminal:
         clock.hold(True)  # a request has one time: ticks that come meanwhile come after it
         try:
             self._activation.run(clock.now_msc())
+            points.reach(points.SENT)
             result = self._dealing.order_send(request)
+            points.reach(points.FILLED)
         finally:
             clock.hold(was_held)
         if result.value is not None and result.value.retcode in DONE:

@@ -28,7 +28,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from mt5crs import constants as c
-from mt5crs.api import OPERATIONS
+from mt5crs.api import OFFICIAL
 from mt5crs.errors import SettingError
 
 Kind = Literal[
@@ -89,7 +89,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     point: Literal["before", "after"] = "before"
 
     def __post_init__(self) -> None:
-        if self.operation not in OPERATIONS or self.operation == "shutdown":  # that does not come so far
+        if self.operation not in OFFICIAL or self.operation == "shutdown":  # that does not come so far
             raise SettingError(f"fault {self.kind}: no terminal carries out an operation {self.operation!r}")
         if self.kind in ORDERS_ONLY and self.operation != "order_send":
             raise SettingError(f"fault {self.kind}: {self.operation} cannot meet it", hint="orders only")

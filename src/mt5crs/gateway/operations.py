@@ -1,0 +1,124 @@
+"""What the gateway has a part in, operation by operation; everything else goes to the terminal as it is."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+from mt5crs.api import OPERATIONS
+from mt5crs.arguments import ArgumentError
+from mt5crs.gateway.comments import PLACES, Comments
+from mt5crs.gateway.orders import Orders
+from mt5crs.gateway.watches import Watches
+from mt5crs.last_error import CALL_FAILED, SUCCESS
+from mt5crs.operation import Operation, Result
+from mt5crs.terminal.port import Deferred, TerminalPort, changed, then
+
+Answer = Result | Deferred
+
+
+class Caller(NamedTuple):
+    """Who asks, and what goes with the question.
+
+    Attributes:
+        principal: The name of the authenticated key.
+        holder: Whom watches belong to: a client of that principal.
+        key: Idempotency key of a trade.
+        until: Seconds on the gateway's clock after which nobody waits for the answer.
+        now: Seconds on the gateway's clock.
+    """
+
+    principal: str
+    holder: str
+    key: str
+    until: float
+    now: float
+
+
+class Operations:
+    """Carries operations out.
+
+    Args:
+        terminal: What executes.
+        orders: The trade requests.
+        comments: Takes tags off comments.
+        counters: How often what happened, by name.
+    """
+
+    def __init__(
+        self, terminal: TerminalPort, orders: Orders, comments: Comments, counters: defaultdict[str, int]
+    ) -> None:
+        self._terminal = terminal
+        self._orders = orders
+        self._comments = comments
+        self._counters = counters
+        self._watches = Watches()
+
+    def carry_out(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        """Carry out one operation.
+
+        Raises:
+            BridgeError: It was not carried out; as the terminal's port and `Orders.send` say.
+        """
+        special = self._SPECIAL.get(op.name)
+        if special is None:
+            return self._terminal.call(op, wire, caller.until)
+        return special(self, op, wire, caller)
+
+    def _order_send(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        return self._orders.send(wire, caller.principal, caller.key, caller.until, caller.now)
+
+    def _outcome(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        return self._orders.outcome(caller.principal, wire[0], caller.now)
+
+    def _commented(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        answer = self._terminal.call(op, wire, caller.until)
+        return changed(answer, lambda result: self._comments.restore(op.name, result))
+
+    # ---- watches ----
+
+    def watch_again(self, holder: str, kind: str, symbol: str, now: float) -> None:
+        """Establish what a client watched before this process was started."""
+        name, args = ("symbol_select", [symbol, True]) if kind == "symbol" else ("market_book_add", [symbol])
+        op = OPERATIONS[name]
+        try:
+            self._watch(op, op.accept(args), Caller("", holder, "", now, now))
+        except ArgumentError:
+            self._counters["bad-watch"] += 1
+
+    def _watch(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        kind = "symbol" if op.name == "symbol_select" else "book"
+        watch = (kind, wire[0])
+        if op.name == "market_book_add" or (kind == "symbol" and wire[1]):
+            result = self._terminal.call(op, wire)
+            then(result, lambda settled: self._watches.hold(caller.holder, watch) if settled.value else None)
+            return result
+        held = self._watches.holds(caller.holder, watch)
+        if not self._watches.release(caller.holder, watch) and held:
+            return Result(True, SUCCESS)  # others still watch it
+        return self._terminal.call(op, wire)
+
+    def _book(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        if not self._watches.holds(caller.holder, ("book", wire[0])):
+            return Result(op.failure, CALL_FAILED)
+        return self._terminal.call(op, wire, caller.until)
+
+    def _shutdown(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        return self.end(caller.holder)
+
+    def end(self, holder: str) -> Result:
+        """End a client's session: what only it watched is let go, the terminal goes on."""
+        for kind, symbol in list(self._watches.end(holder)):
+            if kind == "book":
+                self._terminal.call(OPERATIONS["market_book_release"], [symbol])
+        return Result(True, SUCCESS)
+
+    _SPECIAL: ClassVar[dict[str, Callable[["Operations", Operation[..., Any], Any, Caller], Answer]]] = {
+        "symbol_select": _watch,
+        "market_book_add": _watch,
+        "market_book_release": _watch,
+        "market_book_get": _book,
+        "shutdown": _shutdown,
+        "order_send": _order_send,
+        "outcome": _outcome,
+        **dict.fromkeys(PLACES, _commented),
+    }

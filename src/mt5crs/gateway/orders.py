@@ -1,0 +1,500 @@
+"""Trade requests on their way: into the journal, to the terminal, into the journal again, to the client.
+
+Nothing reaches the terminal before its intent is on disk, and no client hears of an outcome before that is.
+What waits together is written together: one flush of the disk for all intents, one for all outcomes.
+"""
+
+import logging
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any
+
+from mt5crs import points
+from mt5crs.api import OPERATIONS
+from mt5crs.constants import (
+    TRADE_ACTION_CLOSE_BY,
+    TRADE_ACTION_DEAL,
+    TRADE_ACTION_PENDING,
+    TRADE_RETCODE_TIMEOUT,
+)
+from mt5crs.errors import (
+    Busy,
+    Expired,
+    JournalUnusable,
+    KeyConflict,
+    NotExecuted,
+    OutcomeUnknown,
+    SplitBrain,
+)
+from mt5crs.gateway.servertime import ServerTime
+from mt5crs.journal import tags
+from mt5crs.journal.entries import Entry, core_of, encode
+from mt5crs.journal.states import OPEN, State, Step
+from mt5crs.journal.store import Begin, Journal, Told
+from mt5crs.last_error import NO_ANSWER, NOT_FOUND, SUCCESS
+from mt5crs.operation import Result, Unasked, done
+from mt5crs.terminal.port import Deferred, TerminalPort, then
+
+log = logging.getLogger(__name__)
+
+QUEUE = 256
+"""Trade requests that wait or are under way at a time; further ones are answered `busy`."""
+LOOK_AFTER = 2.0
+"""Seconds without an answer after which the terminal is looked through for what became of an order."""
+PATIENCE = 60.0
+"""Seconds after which nobody waits any more for an answer without a deadline."""
+MARGIN = 0.4
+"""Seconds before a client's deadline at which it is told that the outcome is unknown."""
+TURN = 0.1
+"""Seconds between two looks at what time means for orders under way."""
+RETRY = 0.5
+"""Seconds between two attempts to open the journal, or to write what could not be written."""
+TAGGED = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING})
+"""The actions that make an order whose comment is the user's."""
+NO_VERDICT = frozenset({TRADE_RETCODE_TIMEOUT})
+"""Return codes that leave it open whether the order was carried out."""
+MAKERS = TAGGED | {TRADE_ACTION_CLOSE_BY}
+"""The actions that make an order at all."""
+ORDER_SEND = OPERATIONS["order_send"]
+
+
+class Order:
+    """A trade request that the gateway holds.
+
+    Attributes:
+        request: The request's fields, as the user sent them.
+        encoded: The same as bytes, to tell whether another request is the same.
+        until: Seconds on the gateway's clock after which nobody waits for it.
+        deferred: Where its answer goes.
+        entry: Its entry in the journal, once there is one.
+        sent: When the terminal was told, on the gateway's clock.
+        is_out: Whether the terminal still owes an answer.
+        doubtful: What the terminal answered that left it in doubt.
+    """
+
+    __slots__ = (
+        "deferred",
+        "doubtful",
+        "encoded",
+        "entry",
+        "is_out",
+        "key",
+        "principal",
+        "request",
+        "sent",
+        "until",
+    )
+
+    def __init__(self, request: dict[str, Any], principal: str, key: str, until: float) -> None:
+        self.request = request
+        self.encoded = encode(request)
+        self.principal = principal
+        self.key = key
+        self.until = until
+        self.deferred = Deferred()
+        self.entry: Entry | None = None
+        self.sent = 0.0
+        self.is_out = False
+        self.doubtful: Result | None = None
+
+
+class Orders:
+    """The trade requests that the gateway holds.
+
+    Args:
+        terminal: Where they go.
+        open_journal: Opens the journal; raises `JournalUnusable` where it cannot be used for now.
+        counters: How often what happened, by name.
+        clock: Nanoseconds since the epoch, UTC.
+
+    Attributes:
+        journal: The journal, None while it cannot be opened.
+        server_time: The trade server's time.
+        latest_symbol: The symbol of the latest order, until somebody has looked at it.
+    """
+
+    def __init__(
+        self,
+        terminal: TerminalPort,
+        open_journal: Callable[[], Journal],
+        counters: "defaultdict[str, int]",
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._terminal = terminal
+        self._open_journal = open_journal
+        self._counters = counters
+        self._clock = clock
+        self._waiting: list[Order] = []
+        self._answered: list[tuple[Order, Result]] = []
+        self._held: dict[tuple[str, str], Order] = {}
+        self._unwritten = False
+        self._next_try = 0.0
+        self._why: JournalUnusable | None = None
+        self.journal: Journal | None = None
+        self.server_time = ServerTime()
+        self.latest_symbol = ""
+        self._reopen()
+
+    # ---- asking ----
+
+    def send(self, wire: Any, principal: str, key: str, until: float, now: float) -> Result | Deferred:
+        """Take a trade request; a key that is known gets its own outcome, whoever asks again and when.
+
+        Args:
+            wire: The arguments of `order_send`.
+            principal: Whose request it is.
+            key: Its idempotency key; a fresh one without it.
+            until: Seconds on the gateway's clock after which nobody waits for it.
+            now: Seconds on the gateway's clock.
+
+        Raises:
+            KeyConflict: The key belongs to another request.
+            NotExecuted: The request of this key was not carried out, and will not be.
+            Busy: Too many wait already.
+            JournalUnusable: It could not be recorded.
+            SplitBrain: Another journal's orders are on the account.
+        """
+        request: dict[str, Any] = wire[0]
+        key = key or os.urandom(16).hex()
+        held = self._held.get((principal, key))
+        if held is not None:
+            return self._join(held, request, until)
+        journal = self._journal(now)
+        entry = journal.find(principal, key, request)
+        if entry is not None:
+            self._counters["repeated-key"] += 1
+            return self._known(entry, until, now)
+        self._check(journal)
+        if len(self._held) >= QUEUE:
+            raise Busy(f"{QUEUE} orders wait for the terminal already")
+        order = Order(request, principal, key, until if until < inf else now + PATIENCE)
+        self._held[principal, key] = order
+        self._waiting.append(order)
+        return order.deferred
+
+    def _join(self, held: Order, request: dict[str, Any], until: float) -> Result | Deferred:
+        self._counters["repeated-key"] += 1
+        if held.encoded != encode(request):
+            raise KeyConflict(f"the key {held.key!r} belongs to another request")
+        held.until = max(held.until, until if until < inf else 0.0)
+        return held.deferred
+
+    def _known(self, entry: Entry, until: float, now: float) -> Result | Deferred:
+        """Answer with what is recorded; what is still open is waited for."""
+        outcome = entry.outcome
+        if entry.state is State.DONE:
+            return Result(entry.answer(), (outcome["code"], outcome["text"]))
+        if entry.state is State.REFUSED and "code" in outcome:
+            return Result(None, (outcome["code"], outcome["text"]))
+        if entry.state not in OPEN:
+            raise NotExecuted(f"the request of the key {entry.key!r} was not carried out: {outcome['text']}")
+        order = Order(
+            entry.request or {}, entry.principal, entry.key, until if until < inf else now + PATIENCE
+        )
+        order.entry = entry
+        self._held[entry.principal, entry.key] = order
+        return order.deferred
+
+    def _check(self, journal: Journal) -> None:
+        """See that orders may go on.
+
+        Raises:
+            SplitBrain: Another journal's orders were found on the account.
+            JournalUnusable: What became of earlier orders could not be written yet.
+        """
+        latch = journal.latch
+        if latch:
+            raise SplitBrain(
+                latch,
+                hint="stop the other gateway, then `mt5crs journal resolve --latch` on this one's journal",
+            )
+        if self._unwritten and self._why is not None:
+            raise self._why
+
+    def outcome(self, principal: str, key: str, now: float) -> Result:
+        """Return what is known of a key as an `Outcome`'s fields, None where the journal does not have it.
+
+        Raises:
+            JournalUnusable: The journal cannot be read.
+        """
+        entry = self._journal(now).find(principal, key)
+        if entry is None:
+            return Result(None, NOT_FOUND)
+        told = entry.outcome
+        error = [told.get("code", SUCCESS[0]), told.get("text", SUCCESS[1])]
+        return done([key, entry.state.value, entry.answer(), error, told.get("how", ""), entry.since / 1e9])
+
+    # ---- going on ----
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `flush` has something to do."""
+        return bool(self._waiting or self._answered) and not self._unwritten
+
+    def flush(self, now: float) -> None:
+        """Carry everything as far as it goes without waiting for anybody."""
+        while self._waiting:
+            for order in self._begin(now):
+                self._tell_terminal(order, now)
+        if self._answered:
+            self._conclude()
+
+    def _begin(self, now: float) -> list[Order]:
+        """Write the intents of all that wait; return those that may go on."""
+        waiting, self._waiting = self._waiting, []
+        for order in [order for order in waiting if order.until < now]:
+            self._settle(order, Unasked(ORDER_SEND, Expired("order_send waited longer than its deadline")))
+        going = [order for order in waiting if order.until >= now]
+        if not going:
+            return going
+        points.reach(points.BEFORE_INTENT)
+        try:
+            journal = self._journal(now)
+            entries = journal.begin(
+                [
+                    Begin(order.principal, order.key, order.request, self._noted(order.request))
+                    for order in going
+                ]
+            )
+        except JournalUnusable as error:
+            self._counters[error.code] += len(going)
+            for order in going:
+                self._settle(order, Unasked(ORDER_SEND, error))
+            return []
+        for order, entry in zip(going, entries, strict=True):
+            order.entry = entry
+        points.reach(points.AFTER_INTENT)
+        return going
+
+    def _noted(self, request: dict[str, Any]) -> dict[str, Any]:
+        is_tagged = request.get("action") in TAGGED and tags.has_room(request.get("comment", ""))
+        return {"tagged": is_tagged, "after": self.server_time.earliest}
+
+    def _tell_terminal(self, order: Order, now: float) -> None:
+        order.sent, order.is_out = now, True
+        self.latest_symbol = order.request.get("symbol") or self.latest_symbol
+        try:
+            answer = self._terminal.call(ORDER_SEND, [self._tagged(order)], order.until)
+        except Busy as error:
+            self._answered.append((order, Unasked(ORDER_SEND, error)))
+            return
+        except Exception:  # a defect of ours: the terminal may have heard of it
+            log.exception("defect while sending an order")
+            order.is_out = False
+            self._answered.append((order, Result(None, (min(NO_ANSWER), "the gateway failed"))))
+            return
+        then(answer, partial(self._take_answer, order))
+
+    def _tagged(self, order: Order) -> dict[str, Any]:
+        """Return the request with its tag behind the comment, where that fits."""
+        entry, journal = order.entry, self.journal
+        if entry is None or journal is None or not entry.note["tagged"]:
+            return order.request
+        tag = tags.tag(journal.mark, entry.number)
+        return {**order.request, "comment": order.request.get("comment", "") + tag}
+
+    def _take_answer(self, order: Order, result: Result) -> None:
+        order.is_out = False
+        self._answered.append((order, result))
+
+    def _conclude(self) -> None:
+        """Write the outcomes of all that was answered, then let the clients have them."""
+        points.reach(points.BEFORE_OUTCOME)
+        if self.journal is None:
+            return
+        answered = [(order, _plain(order, result)) for order, result in self._answered]
+        told = [_told(order, result) for order, result in answered]
+        try:
+            entries = self.journal.record(told)
+        except JournalUnusable as error:
+            self._answered = answered
+            self._mark_unwritten(error)
+            return
+        self._answered.clear()
+        self._unwritten = False
+        points.reach(points.BEFORE_REPLY)
+        for (order, result), entry, step in zip(answered, entries, told, strict=True):
+            order.entry = entry
+            if step.step is Step.DOUBT:
+                order.doubtful = result
+            if entry.state not in OPEN:
+                self.settle(entry, result if step.step is not Step.DOUBT else None)
+
+    def settle(self, entry: Entry, result: Result | None = None) -> None:
+        """Let whoever waits for an entry have its outcome."""
+        order = self._held.get((entry.principal, entry.key))
+        if order is None:
+            return
+        if result is None:
+            try:
+                known = self._known(entry, 0.0, 0.0)
+            except NotExecuted as error:
+                known = Unasked(ORDER_SEND, error)
+            if isinstance(known, Deferred):
+                return
+            result = known
+        self._settle(order, result)
+
+    def _settle(self, order: Order, result: Result) -> None:
+        self._held.pop((order.principal, order.key), None)
+        order.deferred.settle(result)
+
+    def in_doubt(self) -> list[Entry]:
+        """Return the entries whose outcome somebody waits for, though the terminal owes no answer."""
+        return [o.entry for o in self._held.values() if o.entry is not None and not o.is_out]
+
+    def seconds_in_doubt(self, entry: Entry) -> float:
+        """Return how long ago an order must have left its traces; 0 while the terminal still has it."""
+        order = self._held.get((entry.principal, entry.key))
+        if order is not None and order.is_out:
+            return 0.0
+        return (self._clock() - entry.since) / 1e9
+
+    # ---- time ----
+
+    def pass_time(self, now: float) -> float:
+        """Open or write what could not be, doubt what has no answer, and say so to who can wait no longer.
+
+        Returns:
+            Seconds until that is worth doing again.
+        """
+        if self.journal is None or self._unwritten:
+            if now >= self._next_try:
+                self._next_try = now + RETRY
+                if self.journal is None:
+                    self._reopen()
+                else:
+                    self._conclude()
+            return RETRY
+        late = [
+            o for o in self._held.values() if o.is_out and now - o.sent > LOOK_AFTER and o.doubtful is None
+        ]
+        if late:
+            self._doubt(late)
+        for order in list(self._held.values()):
+            is_known_late = not order.is_out or order.doubtful is not None
+            if order.entry is not None and order.until - MARGIN <= now and is_known_late:
+                self._give_up(order)
+            elif order.until + PATIENCE < now:
+                self._held.pop((order.principal, order.key), None)  # its client has long given up
+        return TURN if self._held else inf
+
+    def _doubt(self, late: list[Order]) -> None:
+        journal = self.journal
+        waiting = [o for o in late if o.entry is not None and o.entry.state is State.SENT]
+        for order in late:
+            order.doubtful = Result(None, (min(NO_ANSWER), "no answer yet"))
+        if journal is None or not waiting:
+            return
+        note = {"text": f"no answer within {LOOK_AFTER:g} s"}
+        try:
+            journal.record([Told(o.entry.number, Step.DOUBT, note) for o in waiting if o.entry is not None])
+        except JournalUnusable as error:
+            log.error("%s", error)  # it is doubted again when the gateway starts
+
+    def _give_up(self, order: Order) -> None:
+        """Tell a client that the outcome is not known, just before it finds out by itself."""
+        doubtful = order.doubtful
+        if doubtful is None or doubtful.error[1] == "no answer yet":
+            text = "what became of it is not known yet"
+            failure = OutcomeUnknown(f"order_send: {text}", key=order.key)
+            self._settle(order, Unasked(ORDER_SEND, failure))
+        else:
+            self._settle(order, doubtful)
+
+    # ---- the journal ----
+
+    def _journal(self, now: float) -> Journal:
+        """Return the journal.
+
+        Raises:
+            JournalUnusable: It cannot be opened.
+        """
+        if self.journal is None and now >= self._next_try:
+            self._next_try = now + RETRY
+            self._reopen()
+        if self.journal is None:
+            raise self._why or JournalUnusable("the journal is closed")
+        return self.journal
+
+    def _reopen(self) -> None:
+        try:
+            journal = self._open_journal()
+            try:
+                _doubt_all(journal)
+            except BaseException:
+                journal.close()
+                raise
+        except JournalUnusable as error:
+            if self._why is None:
+                log.error("orders are refused: %s", error)
+            self._why = error
+            return
+        if self._why is not None:
+            log.warning("the journal can be used again: orders go on")
+        self._why, self.journal = None, journal
+        self.server_time.see(journal.latest_note().get("after", 0.0), -inf)
+
+    def _mark_unwritten(self, error: JournalUnusable) -> None:
+        if not self._unwritten:
+            log.error("outcomes are kept in memory, orders are refused: %s", error)
+        self._unwritten = True
+        self._why = error
+        self._counters[error.code] += 1
+
+    def state(self) -> dict[str, Any]:
+        """Return how it is with orders, for pongs and beats."""
+        journal = self.journal
+        why = self._why if journal is None or self._unwritten else None
+        return {
+            "journal": "" if journal is None else journal.id,
+            "trading": str(why) if why else (journal.latch if journal else ""),
+            "held": len(self._held),
+            "unknown": 0 if journal is None else sum(e.state in OPEN for e in journal.watched.values()),
+        }
+
+    def close(self) -> None:
+        """Let the journal go."""
+        if self.journal is not None:
+            self.journal.close()
+            self.journal = None
+
+
+def _doubt_all(journal: Journal) -> None:
+    """Whatever another process had sent and not heard of is in doubt."""
+    sent = [number for number, entry in journal.watched.items() if entry.state is State.SENT]
+    note = {"text": "the gateway was started again before its answer came"}
+    if sent:
+        journal.record([Told(number, Step.DOUBT, note) for number in sent])
+        log.warning("%d orders of an earlier process have no outcome yet", len(sent))
+
+
+def _plain(order: Order, result: Result) -> Result:
+    """Return an answer with its structures as lists, and the user's own comment in its request."""
+    value = result.value
+    if value is None:
+        return result
+    request = list(value[10])
+    request[_COMMENT] = order.request.get("comment", "")
+    return Result([*value[:10], request], result.error)
+
+
+def _told(order: Order, result: Result) -> Told:
+    """Return what an answer says of its order."""
+    assert order.entry is not None  # noqa: S101 - it was sent
+    number, (code, text) = order.entry.number, result.error
+    if isinstance(result, Unasked):
+        return Told(number, Step.REFUSE, {"text": result.failure.message, "how": "unasked"})
+    noted = {"code": code, "text": text, "how": "answer", "makes": order.request.get("action") in MAKERS}
+    if result.value is None:
+        return Told(number, Step.DOUBT if code in NO_ANSWER else Step.REFUSE, noted)
+    if result.value[0] in NO_VERDICT:
+        return Told(number, Step.DOUBT, noted)
+    return Told(number, Step.FINISH, {**core_of(result.value), **noted}, result.value)
+
+
+_COMMENT = 14  # of a TradeRequest's fields

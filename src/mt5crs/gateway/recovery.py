@@ -1,0 +1,283 @@
+"""Finds out what became of orders without an answer: looks through the terminal, and has the evidence judged.
+
+A look asks the terminal for orders, history and positions, one call after the other, while everything else
+goes on. What it finds is told to the journal. That nothing was found means nothing until the terminal is
+connected, shows the orders that are known to be there, and has had the time of the horizon.
+"""
+
+import logging
+from collections.abc import Generator, Sequence
+from functools import partial
+from math import inf
+from typing import Any
+
+from mt5crs.api import OPERATIONS
+from mt5crs.arguments import Bound
+from mt5crs.constants import ACCOUNT_MARGIN_MODE_RETAIL_HEDGING
+from mt5crs.errors import Busy, JournalUnusable
+from mt5crs.gateway.comments import Comments
+from mt5crs.gateway.orders import MAKERS, Orders
+from mt5crs.gateway.strangers import Strangers
+from mt5crs.journal import tags
+from mt5crs.journal.entries import CORE, Entry
+from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
+from mt5crs.journal.states import OPEN, State, Step
+from mt5crs.journal.store import Journal, Told
+from mt5crs.last_error import SUCCESS
+from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, Tick, TradeDeal, TradeOrder, TradePosition
+from mt5crs.operation import Result
+from mt5crs.terminal.port import Deferred, TerminalPort, then
+
+log = logging.getLogger(__name__)
+
+HORIZON = 60.0
+"""Seconds in doubt after which an order without a trace was not carried out."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between two looks: the first pause, doubled up to the longest one."""
+LOOK_LIMIT = 60.0
+"""Seconds after which a look that does not end is given up."""
+WATCH = 30.0
+"""Seconds between two looks while nothing is in doubt: for late traces, and for orders of other journals."""
+TICK_EVERY = 5.0
+"""Seconds between two looks at the server's time while orders are sent."""
+DAY = 86_400
+END = 2**32 - 1
+"""A time after all others: that of the server's clock may be anything."""
+
+Question = tuple[str, Bound]
+Flow = Generator[Question, Result, None]
+
+
+class Recovery:
+    """The looks.
+
+    Args:
+        terminal: What is looked through.
+        orders: Whose requests are in doubt.
+        comments: Knows which tags are ours.
+        strangers: Where orders of other journals are reported.
+        horizon: See `HORIZON`.
+    """
+
+    def __init__(
+        self,
+        terminal: TerminalPort,
+        orders: Orders,
+        comments: Comments,
+        strangers: Strangers,
+        horizon: float = HORIZON,
+    ) -> None:
+        self._terminal = terminal
+        self._orders = orders
+        self._comments = comments
+        self._strangers = strangers
+        self._horizon = horizon
+        self._flow: Flow | None = None
+        self._started = -inf
+        self._pause = FIRST_PAUSE
+        self._unknown = 0
+        self._next_tick = 0.0
+        self._before: dict[int, float] = {}  # server time by which an entry's order was set up, if it was
+        self._told: dict[int, str] = {}  # why an entry is ambiguous, as far as the log has it
+
+    def pass_time(self, now: float) -> float:
+        """Begin a look where one is due; return the seconds until the next one is."""
+        journal = self._orders.journal
+        if journal is None:
+            return inf
+        journal.refresh()
+        self._settle_what_others_decided(journal)
+        self._see_time(now)
+        due = self._due(journal)
+        if self._flow is not None and now > self._started + LOOK_LIMIT:
+            self._flow = None
+        if self._flow is None and now >= due:
+            self._started = now
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._flow = self._look(journal, now)
+            self._go_on(self._flow, None)
+            due = self._due(journal)
+        return max(0.0, due - now)
+
+    def _settle_what_others_decided(self, journal: Journal) -> None:
+        for entry in self._orders.in_doubt():
+            current = journal.watched.get(entry.number) or journal.entry(entry.number)
+            if current is not None and current.state not in OPEN:
+                self._orders.settle(current)
+
+    def _due(self, journal: Journal) -> float:
+        """Return when the next look is due."""
+        unknown = sum(entry.state is State.UNKNOWN for entry in journal.watched.values())
+        if unknown > self._unknown:
+            self._pause = FIRST_PAUSE
+        self._unknown = unknown
+        if unknown:
+            return self._started + self._pause
+        return self._started + WATCH if journal.id or journal.watched else inf
+
+    def _see_time(self, now: float) -> None:
+        """Keep the server's time while orders are sent: they are looked for from there on."""
+        symbol = self._orders.latest_symbol
+        if not symbol or now < self._next_tick:
+            return
+        self._next_tick = now + TICK_EVERY
+        self._orders.latest_symbol = ""
+        answer = self._ask("symbol_info_tick", (symbol,))
+        if answer is not None:
+            then(answer, partial(self._take_tick, now))
+
+    def _take_tick(self, now: float, result: Result) -> None:
+        if result.value is not None:
+            self._orders.server_time.see(Tick(result.value).time_msc / 1000, now)
+
+    # ---- a look ----
+
+    def _go_on(self, flow: Flow, answer: Result | None) -> None:
+        """Ask what a look wants to know next, until it ends or an answer is to come."""
+        while flow is self._flow:
+            asked = None
+            try:
+                asked = self._ask(*(next(flow) if answer is None else flow.send(answer)))
+            except StopIteration:
+                pass
+            except JournalUnusable as error:
+                log.error("%s", error)
+            except Exception:  # a defect of ours must not cost the gateway
+                log.exception("defect while looking for orders")
+            if asked is None:
+                self._flow = None
+                return
+            if isinstance(asked, Deferred) and asked.result is None:
+                asked.then(partial(self._go_on, flow))
+                return
+            answer = asked.result if isinstance(asked, Deferred) else asked
+
+    def _ask(self, name: str, wire: Bound) -> Result | Deferred | None:
+        """Ask the terminal; return None where it cannot be asked now."""
+        try:
+            return self._terminal.call(OPERATIONS[name], wire)
+        except Busy:
+            return None
+        except Exception:  # as with a client's request: a defect costs this question only
+            log.exception("defect while looking for orders")
+            return None
+
+    def _look(self, journal: Journal, now: float) -> Flow:
+        """Ask, in an order in which nothing can slip through, and judge."""
+        waiting = {number: entry for number, entry in journal.watched.items() if entry.request is not None}
+        terminal = yield "terminal_info", ()
+        account = yield "account_info", ()
+        if terminal.value is None or account.value is None or not TerminalInfo(terminal.value).connected:
+            return
+        points: dict[str, float] = {}
+        for symbol in sorted(
+            {str((entry.request or {}).get("symbol", "")) for entry in waiting.values()} - {""}
+        ):
+            info = yield "symbol_info", (symbol,)
+            if info.value is not None:
+                points[symbol] = SymbolInfo(info.value).point
+            self._take_tick(now, (yield "symbol_info_tick", (symbol,)))
+        # What is open comes first: an order that leaves it meanwhile is in the history that follows.
+        orders = yield "orders_get", (None, None, None)
+        earliest = min((entry.note["after"] for entry in waiting.values()), default=inf)
+        start = max(0, int(min(earliest, self._orders.server_time.earliest - DAY)))
+        history = yield "history_orders_get", (start, END, None, None, None)
+        deals = yield "history_deals_get", (start, END, None, None, None)
+        positions = yield "positions_get", (None, None, None)
+        terminal = yield "terminal_info", ()
+        if None in (orders.value, history.value, deals.value, positions.value, terminal.value):
+            return
+        done = [TradeOrder(row) for row in history.value]
+        tickets = {order.ticket for order in done}
+        observed = Observed(
+            orders=[order for order in map(TradeOrder, orders.value) if order.ticket not in tickets],
+            history=done,
+            deals=[TradeDeal(row) for row in deals.value],
+            positions=[TradePosition(row) for row in positions.value],
+            points=points,
+            claimed=journal.claims(min((entry.at for entry in waiting.values()), default=0))
+            if waiting
+            else {},
+            hedging=AccountInfo(account.value).margin_mode == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+        )
+        for name, rows in (
+            ("orders_get", orders.value), ("history_orders_get", done), ("positions_get", positions.value)
+        ):  # fmt: skip
+            self._comments.notice_strangers(name, rows)
+        self._strangers.looked(journal, self._orders.server_time.earliest)
+        if waiting:
+            self._conclude(journal, waiting, observed, now, TerminalInfo(terminal.value).connected)
+
+    # ---- conclusions ----
+
+    def _conclude(
+        self, journal: Journal, waiting: dict[int, Entry], observed: Observed, now: float, connected: bool
+    ) -> None:
+        verdicts = judge([self._intent(journal, entry, now) for entry in waiting.values()], observed)
+        is_synchronised = connected and _shows_what_is_known(observed, min(waiting))
+        told: list[Told] = []
+        for number, verdict in verdicts.items():
+            entry = waiting[number]
+            step = self._step(entry, verdict, is_synchronised)
+            if step is not None:
+                told.append(step)
+        if not told:
+            return
+        for step, entry in zip(told, journal.record(told), strict=True):
+            log.warning(
+                "order %s of %s: %s (%s)", entry.key, entry.principal, entry.state.value, step.note["how"]
+            )
+            self._before.pop(entry.number, None)
+            self._orders.settle(entry)
+
+    def _intent(self, journal: Journal, entry: Entry, now: float) -> Intent:
+        latest = self._orders.server_time.latest(now)
+        if latest < inf:
+            self._before.setdefault(entry.number, latest + self._horizon)
+        before = entry.outcome.get("before", self._before.get(entry.number, inf))
+        tag = tags.tag(journal.mark, entry.number) if entry.note["tagged"] else ""
+        return Intent(entry.number, entry.request or {}, tag, (entry.note["after"], before))
+
+    def _step(self, entry: Entry, verdict: Verdict, is_synchronised: bool) -> Told | None:
+        """Return what a verdict has the journal told, None where everything stays as it is."""
+        if isinstance(verdict, Done):
+            # What is taken for not carried out may be brought about by another request later.
+            if entry.state is State.SENT or (entry.state is State.ABSENT and verdict.how == "state"):
+                return None
+            return _proven(entry, verdict)
+        if entry.state is not State.UNKNOWN:
+            return None
+        if isinstance(verdict, Never):
+            return self._absent(entry, verdict.why, "state")
+        if isinstance(verdict, Ambiguous):
+            if self._told.get(entry.number) != verdict.why:
+                self._told[entry.number] = verdict.why
+                log.warning("order %s of %s stays unknown: %s", entry.key, entry.principal, verdict.why)
+            return None
+        in_doubt = self._orders.seconds_in_doubt(entry)
+        if not is_synchronised or in_doubt < self._horizon:
+            return None
+        return self._absent(entry, f"no trace of it within {in_doubt:.0f} s", "no trace")
+
+    def _absent(self, entry: Entry, why: str, how: str) -> Told:
+        before = self._before.get(entry.number)
+        note: dict[str, Any] = {"text": why, "how": how}
+        return Told(entry.number, Step.MISS, note if before is None else {**note, "before": before})
+
+
+def _proven(entry: Entry, verdict: Done) -> Told:
+    """Return what evidence has the journal told: the answer that the terminal would have given."""
+    code, text = SUCCESS
+    core = {name: getattr(verdict, name) for name in CORE}
+    makes = (entry.request or {}).get("action") in MAKERS
+    return Told(
+        entry.number, Step.PROVE, {**core, "code": code, "text": text, "how": verdict.how, "makes": makes}
+    )
+
+
+def _shows_what_is_known(observed: Observed, first: int) -> bool:
+    """Whether the terminal shows the orders that were made since the first entry in doubt."""
+    shown: set[int] = {order.ticket for orders in (observed.orders, observed.history) for order in orders}
+    made: Sequence[int] = [ticket for ticket, entry in observed.claimed.items() if entry >= first]
+    return shown.issuperset(made)

@@ -1,0 +1,85 @@
+"""A journal as text, a JSON object on each line: to keep, to read, to verify elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+import msgspec
+
+from mt5crs.errors import SettingError
+from mt5crs.journal.chain import Event
+
+FORM = "mt5crs-journal-1"
+
+
+class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line: what this is, and of which journal."""
+
+    form: str
+    journal: str
+
+
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An event; bytes are base64, `note` and `body` are msgpack in it, and `told` says what they hold."""
+
+    number: int
+    entry: int
+    step: str
+    at: int
+    account: str | None
+    principal: str | None
+    key: str | None
+    note: bytes
+    digest: bytes
+    body: bytes | None
+    link: bytes
+    told: Any = None
+
+
+def lines(journal: str, events: Iterable[Event]) -> Iterator[bytes]:
+    """Yield the lines of an export, without their ends."""
+    yield msgspec.json.encode(Heading(FORM, journal))
+    for event in events:
+        fields = msgspec.structs.asdict(event)
+        told = {name: None if (raw := fields[name]) is None else _readable(raw) for name in ("note", "body")}
+        yield msgspec.json.encode(Line(**fields, told=told))
+
+
+def read(text: Iterable[bytes], name: str) -> tuple[str, Iterator[Event]]:
+    """Return the id of an exported journal, and its events.
+
+    Args:
+        text: The lines of an export.
+        name: What it is called, for messages.
+
+    Raises:
+        SettingError: It is not an export, at once or at the line that is not part of one.
+    """
+    source = iter(text)
+    try:
+        heading = msgspec.json.decode(next(source, b""), type=Heading)
+    except msgspec.MsgspecError:
+        _refuse(name, 1)
+    if heading.form != FORM:
+        _refuse(name, 1)
+    return heading.journal, _events(source, name)
+
+
+def _events(source: Iterator[bytes], name: str) -> Iterator[Event]:
+    decode = msgspec.json.Decoder(Line).decode
+    for number, line in enumerate(source, 2):
+        try:
+            fields = msgspec.structs.asdict(decode(line))
+        except msgspec.MsgspecError:
+            _refuse(name, number)
+        del fields["told"]
+        yield Event(**fields)
+
+
+def _refuse(name: str, line: int) -> NoReturn:
+    raise SettingError(
+        f"{name}, line {line} is not of an exported journal", hint="`mt5crs journal export` writes one"
+    )
+
+
+def _readable(raw: bytes) -> Any:
+    return msgspec.msgpack.decode(raw)

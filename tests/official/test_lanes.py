@@ -1,0 +1,461 @@
+"""Worker processes: what hangs, dies, is lost or is not the gateway's account costs as little as it can."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import zmq
+
+from mt5crs.errors import Busy, Expired, TerminalMissing, WrongAccount
+from mt5crs.last_error import IPC_TIMEOUT, NO_ANSWER
+from mt5crs.operation import Unasked
+from mt5crs.terminal.official import OfficialTerminal
+from mt5crs.terminal.official import terminal as official_terminal
+from mt5crs.terminal.official.messages import Reply, encode
+from mt5crs.terminal.simulated import SimulatedConfig
+from tests.official.driving import (
+    PACKAGE,
+    all_ready,
+    ask,
+    buy,
+    get,
+    kill,
+    lane,
+    official,
+    pid,
+    settled,
+    wait_until,
+    workers_of,
+)
+from tests.processes import PATIENCE, Gateway
+
+BULK = ("EURUSD", 1, 1_700_000_000, 1_703_000_000)
+
+
+def faulty(folder: Path, *faults: str) -> Gateway:
+    return Gateway(folder, [option for fault in faults for option in ("--fault", fault)])
+
+
+def comments(upstream: Gateway) -> list[str]:
+    """Return the comments of the account's positions, in the order in which they were opened."""
+    with upstream.client() as direct:
+        positions = direct.positions_get()
+        assert positions is not None
+        return [position.comment for position in sorted(positions, key=lambda each: each.ticket)]
+
+
+def orders_heard_of(upstream: Gateway) -> int:
+    with upstream.client() as direct:
+        return int(direct.ping().pong.state["counters"].get("trade", 0))
+
+
+@pytest.fixture(scope="module")
+def terminal(gateway: Gateway) -> Iterator[OfficialTerminal]:
+    """A terminal in good order, shared by the tests that leave it so."""
+    with official(gateway) as terminal:
+        yield terminal
+
+
+# ---- good order ----
+
+
+def test_the_account_at_the_start_is_the_one_to_be_kept(gateway: Gateway, terminal: OfficialTerminal) -> None:
+    with gateway.client() as direct:
+        account = direct.account_info()
+    assert account is not None
+    assert terminal.account == (account.login, account.server, account.trade_mode)
+    assert terminal.account_info[:3] == list(account[:3])
+
+
+def test_long_arrays_come_in_parts_and_are_the_same(gateway: Gateway, terminal: OfficialTerminal) -> None:
+    result = get(terminal, "copy_rates_range", *BULK)
+    with gateway.client() as direct:
+        rates = direct.copy_rates_range(*BULK)
+    assert rates is not None
+    assert rates.nbytes > 5 * 512 * 1024
+    assert result.error == (1, "Success")
+    assert result.value.dtype == rates.dtype
+    assert np.array_equal(result.value, rates)
+
+
+def test_an_empty_array_is_an_array(terminal: OfficialTerminal) -> None:
+    result = get(terminal, "copy_ticks_range", "EURUSD", 100, 200, -1)
+    assert (len(result.value), result.error) == (0, (1, "Success"))
+
+
+def test_failures_have_the_error_of_their_own_call(terminal: OfficialTerminal) -> None:
+    answers = [ask(terminal, "symbol_info_tick", symbol) for symbol in ["EURUSD", "NOPE"] * 3]
+    errors = [settled(terminal, answer).error[0] for answer in answers]
+    assert errors == [1, -4] * 3
+
+
+def test_it_is_as_it_says(terminal: OfficialTerminal) -> None:
+    all_ready(terminal)
+    condition = terminal.condition()
+    assert (condition.terminal, condition.broker, condition.account) == (True, True, True)
+    assert list(condition.lanes) == ["trade", "read", "stream"]
+
+
+def test_an_idle_terminal_is_not_asked_all_the_time(terminal: OfficialTerminal) -> None:
+    all_ready(terminal)
+    wait_until(terminal, lambda: terminal.advance() > 0.1)
+
+
+def test_a_disconnected_broker_is_noticed_by_itself(tmp_path: Path) -> None:
+    with faulty(tmp_path, "disconnect:start=1,seconds=0") as upstream, official(upstream) as terminal:
+        wait_until(terminal, lambda: not terminal.condition().broker)
+        condition = terminal.condition()
+        assert (condition.terminal, condition.account) == (True, True)
+
+
+# ---- what hangs ----
+
+
+def test_an_order_is_not_held_up_by_a_read_that_hangs(tmp_path: Path) -> None:
+    with (
+        faulty(tmp_path, "wedge:operation=copy_rates_range") as upstream,
+        official(upstream, read_limit=3.0) as terminal,
+    ):
+        stuck, behind = ask(terminal, "copy_rates_range", *BULK), ask(terminal, "symbols_total")
+        wait_until(terminal, lambda: lane(terminal, "read").startswith("busy for"))
+        hung = pid(terminal, "read")
+        assert get(terminal, "order_send", buy()).value[0] == 10009
+        assert stuck.result is None
+        assert settled(terminal, stuck) == (None, IPC_TIMEOUT)
+        assert lane(terminal, "read").startswith(("restarting in", "starting for"))
+        assert not terminal.condition().terminal
+        assert settled(terminal, behind).value > 0
+        assert pid(terminal, "read") != hung
+        assert terminal.condition().terminal
+        assert len(get(terminal, "copy_rates_range", *BULK).value)
+        wait_until(terminal, lambda: not psutil.pid_exists(hung))
+
+
+def test_an_order_that_hangs_is_in_doubt_and_the_next_goes_on(tmp_path: Path) -> None:
+    with faulty(tmp_path, "lose") as upstream, official(upstream, trade_limit=1.0) as terminal:
+        lost, other = (ask(terminal, "order_send", buy(comment)) for comment in ("lost", "other"))
+        assert settled(terminal, lost) == (None, IPC_TIMEOUT)
+        assert IPC_TIMEOUT[0] in NO_ANSWER
+        assert settled(terminal, other).value[0] == 10009
+        assert comments(upstream) == ["lost", "other"]
+
+
+def test_what_waited_too_long_never_reaches_the_terminal(tmp_path: Path) -> None:
+    with faulty(tmp_path, "wedge") as upstream, official(upstream) as terminal:
+        stuck = ask(terminal, "order_send", buy("stuck"))
+        late = ask(terminal, "order_send", buy("late"), until=time.monotonic() + 0.2)
+        third = ask(terminal, "order_send", buy("third"))
+        result = settled(terminal, late)
+        assert isinstance(result, Unasked)
+        assert isinstance(result.failure, Expired)
+        assert stuck.result is None
+        kill(terminal, "trade")
+        assert settled(terminal, third).value[0] == 10009
+        assert comments(upstream) == ["third"]
+        assert orders_heard_of(upstream) == 2  # the stuck one and the third
+
+
+def test_a_full_lane_is_busy_and_the_other_is_not(tmp_path: Path) -> None:
+    with (
+        faulty(tmp_path, "wedge:operation=symbols_total") as upstream,
+        official(upstream, room=3) as terminal,
+    ):
+        all_ready(terminal)
+        ask(terminal, "symbols_total")
+        wait_until(terminal, lambda: lane(terminal, "read").startswith("busy"))
+        room = 3 - lane(terminal, "read").count("waiting")
+        for _ in range(room):
+            ask(terminal, "symbols_total")
+        with pytest.raises(Busy, match="read lane"):
+            ask(terminal, "symbols_total")
+        assert get(terminal, "order_send", buy()).value[0] == 10009
+
+
+# ---- what dies ----
+
+
+@pytest.mark.parametrize(("fault", "filled"), [("wedge", []), ("lose", ["one"])])
+def test_a_worker_killed_amid_an_order_leaves_that_one_in_doubt(
+    tmp_path: Path, fault: str, filled: list[str]
+) -> None:
+    with faulty(tmp_path, fault) as upstream, official(upstream) as terminal:
+        names = ["one", "two", "three", "four"]
+        orders = [ask(terminal, "order_send", buy(name)) for name in names]
+        with upstream.client() as direct:
+            wait_until(terminal, lambda: direct.ping().pong.state["counters"].get("trade"))
+        kill(terminal, "trade")
+        doubtful = settled(terminal, orders[0])
+        assert not isinstance(doubtful, Unasked)
+        assert doubtful.value is None
+        assert doubtful.error[0] in NO_ANSWER
+        assert [settled(terminal, order).value[0] for order in orders[1:]] == [10009] * 3
+        assert comments(upstream) == [*filled, *names[1:]]
+
+
+def test_an_order_to_a_worker_that_died_in_peace_is_not_in_doubt(
+    gateway: Gateway, terminal: OfficialTerminal
+) -> None:
+    all_ready(terminal)
+    kill(terminal, "trade")
+    assert get(terminal, "order_send", buy("after")).value[0] == 10009
+    assert comments(gateway).count("after") == 1
+
+
+def test_half_an_array_dies_with_its_worker(terminal: OfficialTerminal) -> None:
+    all_ready(terminal)
+    stuck = ask(terminal, "copy_rates_range", "EURUSD", 1, 1_600_000_000, 1_700_000_000)
+    member = terminal._crew._members["read"]
+    wait_until(terminal, lambda: member._array is not None)
+    assert stuck.result is None
+    kill(terminal, "read")
+    assert settled(terminal, stuck).value is None
+    assert get(terminal, "symbols_total").value > 0
+
+
+def test_books_are_watched_again_by_the_next_worker(terminal: OfficialTerminal) -> None:
+    assert get(terminal, "market_book_add", "EURUSD").value is True
+    before = len(get(terminal, "market_book_get", "EURUSD").value)
+    kill(terminal, "read")
+    wait_until(terminal, lambda: lane(terminal, "read") != "ready")
+    assert len(get(terminal, "market_book_get", "EURUSD").value) == before
+    assert get(terminal, "market_book_release", "EURUSD").value is True
+
+
+# ---- ticks ----
+
+
+def collect(terminal: OfficialTerminal, batches: list[Any], count: int) -> None:
+    """Collect ticks of EURUSD until there are so many."""
+
+    def enough() -> bool:
+        batches.extend(ticks for symbol, ticks in terminal.take_ticks() if symbol == "EURUSD")
+        return sum(map(len, batches)) >= count
+
+    wait_until(terminal, enough)
+
+
+def without_loss_or_double(upstream: Gateway, batches: list[Any]) -> None:
+    ticks = np.concatenate(batches)
+    with upstream.client() as direct:
+        history = direct.copy_ticks_range("EURUSD", int(ticks["time"][0]), int(ticks["time"][-1]) + 1, -1)
+    assert history is not None
+    span = (history["time_msc"] >= ticks["time_msc"][0]) & (history["time_msc"] <= ticks["time_msc"][-1])
+    assert np.array_equal(history[span], ticks)
+
+
+def test_ticks_are_followed_across_the_death_of_their_worker(tmp_path: Path) -> None:
+    with Gateway(tmp_path, ["--speed", "20"]) as upstream, official(upstream) as terminal:
+        batches: list[Any] = []
+        assert terminal.follow("EURUSD")
+        for count in (20, 50, 80):
+            collect(terminal, batches, count)
+            kill(terminal, "stream")
+        collect(terminal, batches, 120)
+        without_loss_or_double(upstream, batches)
+
+
+def test_a_stream_worker_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) -> None:
+    options = ["--speed", "20", "--fault", "wedge:operation=copy_ticks_from,skip=40"]
+    with Gateway(tmp_path, options) as upstream, official(upstream, read_limit=1.0) as terminal:
+        batches: list[Any] = []
+        assert terminal.follow("EURUSD")
+        collect(terminal, batches, 1)
+        hung = pid(terminal, "stream")
+        wait_until(terminal, lambda: pid(terminal, "stream") not in {0, hung})
+        collect(terminal, batches, 60)
+        without_loss_or_double(upstream, batches)
+
+
+def test_an_unknown_symbol_brings_nothing_and_holds_no_other_up(terminal: OfficialTerminal) -> None:
+    assert not terminal.follow("")
+    assert not terminal.follow("N" * 30)
+    assert terminal.follow("NOPE")
+    assert terminal.follow("EURUSD")
+    batches: list[Any] = []
+    collect(terminal, batches, 1)
+    terminal.unfollow("EURUSD")
+    terminal.unfollow("NOPE")
+    all_ready(terminal)
+    assert terminal.take_ticks() == []
+
+
+# ---- the account ----
+
+
+def test_an_order_for_another_account_is_not_sent(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as before, official(before) as terminal:
+        all_ready(terminal)
+        before.end()
+        with Gateway(tmp_path, ["--login", "777"], port=before.port) as after:
+            result = get(terminal, "order_send", buy())
+            assert isinstance(result, Unasked)
+            assert isinstance(result.failure, WrongAccount)
+            assert f"logged in to 777@{terminal.account.server}" in result.failure.message
+            assert f"this gateway is for {terminal.account}" in result.failure.message
+            assert orders_heard_of(after) == 0
+            assert get(terminal, "initialize", *[None] * 6) == (False, (-6, "Terminal: Authorization failed"))
+            wait_until(terminal, lambda: not terminal.condition().account)
+            assert terminal.condition().terminal
+
+
+def test_a_terminal_that_ends_is_noticed_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as upstream, official(upstream, timeout=0.5) as terminal:
+        all_ready(terminal)
+        upstream.kill()
+        wait_until(terminal, lambda: not terminal.condition().terminal)
+        condition = terminal.condition()
+        assert (condition.broker, condition.account) == (False, False)
+        result = get(terminal, "order_send", buy())
+        assert isinstance(result, Unasked)
+        assert isinstance(result.failure, WrongAccount)
+        assert "logged in to no account" in result.failure.message
+        upstream.start()
+        wait_until(terminal, lambda: all(terminal.condition()[:3]))
+        give_up = time.monotonic() + PATIENCE
+        while isinstance(result, Unasked) and time.monotonic() < give_up:
+            result = get(terminal, "order_send", buy("again"))
+        assert result.value[0] == 10009
+        assert comments(upstream) == ["again"]
+        assert get(terminal, "symbols_total").value > 0
+
+
+# ---- strangers and secrets ----
+
+
+def test_strangers_on_the_port_are_ignored(terminal: OfficialTerminal) -> None:
+    all_ready(terminal)
+    endpoint = terminal.sources[0].getsockopt_string(zmq.LAST_ENDPOINT)
+    old = terminal._crew._members["trade"].process.token
+    kill(terminal, "trade")
+    wait_until(terminal, lambda: pid(terminal, "trade") and lane(terminal, "trade") == "ready")
+    number = terminal._lanes["trade"]._number + 1
+    lie = encode(Reply(number, [10009], 1, "Success"))
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger, context.socket(zmq.DEALER) as dead:
+        dead.setsockopt(zmq.ROUTING_ID, old)  # what the dead worker may have said last
+        for socket in (stranger, dead):
+            socket.linger = 0
+            socket.connect(endpoint)
+            for message in ([lie], [b""], [b"\xff" * 100], [lie, lie], [b"", b"", b""]):
+                socket.send_multipart(message)
+        assert terminal.sources[0].poll(int(PATIENCE * 1000))
+        assert len(get(terminal, "order_send", buy()).value) == 11
+
+
+def test_nothing_secret_can_be_seen_of_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SimulatedConfig()
+    account: dict[str, Any] = {"login": own.login, "password": own.password, "server": own.server}
+    monkeypatch.setenv("MT5_PASSWORD", own.password)
+    with Gateway(tmp_path) as upstream, official(upstream, **account) as terminal:
+        all_ready(terminal)
+        tokens = [member.process.token.decode() for member in terminal._crew._members.values()]
+        assert len(set(tokens)) == 3
+        for name in terminal.condition().lanes:
+            process = psutil.Process(pid(terminal, name))
+            shown = " ".join([*process.cmdline(), *map(str, process.environ().items())])
+            assert not [secret for secret in (own.password, *tokens) if secret in shown]
+
+
+# ---- start and end ----
+
+
+def module(folder: Path, name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write a module for workers to load."""
+    (folder / f"{name}.py").write_text(code)
+    path = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *([path] if path else [])]))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import os; os._exit(3)", "the worker that calls broken has ended .exit code 3."),
+        ("import nowhere", "broken package cannot be imported: No module named 'nowhere'"),
+        (
+            "import time\ndef initialize(*args, **kwargs): time.sleep(600)\ndef shutdown(): ...",
+            "the worker that calls broken has ended .not attached in",
+        ),
+    ],
+)
+def test_a_package_that_cannot_be_used_ends_the_start_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+) -> None:
+    others = workers_of(os.getpid())
+    monkeypatch.setattr(official_terminal, "START_MARGIN", 2.0)
+    with pytest.raises(TerminalMissing, match=says):
+        OfficialTerminal(module(tmp_path, "broken", code, monkeypatch), timeout=1)
+    assert workers_of(os.getpid()) == others
+
+
+def test_a_defect_in_the_package_is_an_answer_that_did_not_come(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"from {PACKAGE} import *\ndef symbols_total(): return chr(0xd800)\ndef order_send(request): 1 / 0"
+    with official(gateway, package=module(tmp_path, "defective", code, monkeypatch)) as terminal:
+        for name, wire in (("symbols_total", []), ("order_send", [buy()])):
+            result = get(terminal, name, *wire)
+            assert (result.value, result.error[0] in NO_ANSWER) == (None, True)
+        assert get(terminal, "symbol_info", "EURUSD").value
+
+
+@pytest.mark.parametrize("fault", ["slow:seconds=0", "wedge:operation=symbols_total,times=0"])
+def test_a_gateway_killed_leaves_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    with faulty(tmp_path, fault) as upstream:
+        monkeypatch.setenv("MT5_HOST", "127.0.0.1")
+        monkeypatch.setenv("MT5_PORT", str(upstream.port))
+        monkeypatch.setenv("MT5_TIMEOUT", "600")
+        options = ["--terminal", "official", "--package", PACKAGE, "--read-limit", "600"]
+        with Gateway(tmp_path, options) as gateway, gateway.client(timeout=1.0) as client:
+            workers = workers_of(gateway.process.pid)
+            assert len(workers) == 3
+            assert client.account_info() is not None
+            if fault.startswith("wedge"):
+                with pytest.raises(TimeoutError):
+                    client.symbols_total()
+            gateway.kill()
+            assert psutil.wait_procs(workers, PATIENCE)[1] == []
+
+
+def test_a_gateway_told_to_stop_takes_its_workers_along(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MT5_HOST", "127.0.0.1")
+    monkeypatch.setenv("MT5_PORT", str(gateway.port))
+    options = ["--terminal", "official", "--package", PACKAGE, "--trade-limit", "5"]
+    with Gateway(tmp_path, options) as chained:
+        workers = workers_of(chained.process.pid)
+        with chained.client() as client:
+            account = client.account_info()
+            assert account is not None
+        assert chained.end() == 0
+        assert psutil.wait_procs(workers, PATIENCE)[1] == []
+        said = chained.log.read_text()
+        assert "official terminal" in said
+        assert f"account {account.login} on {account.server}, hedging" in said
+        assert "Traceback" not in said
+        assert "WARNING" not in said
+
+
+def test_what_waits_when_it_is_closed_was_not_carried_out(tmp_path: Path) -> None:
+    with faulty(tmp_path, "wedge") as upstream:
+        with official(upstream) as terminal:
+            stuck, waiting = (ask(terminal, "order_send", buy()) for _ in range(2))
+            with upstream.client() as direct:
+                wait_until(terminal, lambda: direct.ping().pong.state["counters"].get("trade"))
+        assert stuck.result is None  # nobody knows
+        assert isinstance(waiting.result, Unasked)
+        assert comments(upstream) == []
+
+
+def test_a_worker_without_a_gateway_ends_by_itself() -> None:
+    worker = [sys.executable, "-m", "mt5crs.terminal.official.worker"]
+    assert subprocess.run(worker, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False).returncode == 0
