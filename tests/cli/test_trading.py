@@ -209,3 +209,33 @@ def test_every_return_code_has_a_meaning() -> None:
     codes = {value for name, value in vars(c).items() if name.startswith("TRADE_RETCODE_")}
     assert set(MEANINGS) == codes
     assert "not documented" in meaning(1).text
+
+
+def test_the_same_key_again_is_the_same_order(ask: Run) -> None:
+    first = ask("buy", "EURUSD", "0.1", "--key", "k-7", "--json")
+    again = ask("buy", "EURUSD", "0.1", "--key", "k-7", "--json")
+    assert (first.code, again.code) == (0, 0)
+    assert first.json[0]["order"] == again.json[0]["order"]
+    assert "was used before" in again.err
+    other = ask("buy", "EURUSD", "0.2", "--key", "k-7")
+    assert other.code == 1
+    assert "belongs to another request" in other.err
+    told = ask("outcome", "k-7", "--json").json
+    assert (told["state"], told["result"]["order"]) == ("done", first.json[0]["order"])
+    ask("close", str(first.json[0]["order"]))
+
+
+def test_a_key_that_was_never_used_has_no_outcome(ask: Run) -> None:
+    result = ask("outcome", "nobody's")
+    assert result.code == 1
+    assert "has no key" in result.err
+
+
+def test_health_names_what_is_down(ask: Run, run: Run, tmp_path: Path) -> None:
+    assert ask("health", "--json").json["trading"] is True
+    with Gateway(tmp_path, ["--fault", "disconnect:seconds=0"]) as cut_off:
+        result = run("health", "--json", "--port", str(cut_off.port))
+    assert (result.code, result.json["gateway"], result.json["broker"]) == (1, True, False)
+    assert "no connection to its trade server" in result.err
+    gone = run("health", "--json", "--port", str(cut_off.port), "--timeout", "0.5")
+    assert (gone.code, gone.json["gateway"], gone.json["terminal"]) == (1, False, None)

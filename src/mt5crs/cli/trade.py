@@ -10,16 +10,18 @@ from mt5crs.cli import values
 from mt5crs.cli.formats import digits_of, fields_of, lots, names_of, price
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
-from mt5crs.cli.report import Failure
+from mt5crs.cli.report import Failure, note
 from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, closing, opening
 from mt5crs.cli.retcodes import SUCCESSES, UNKNOWN, meaning
 from mt5crs.client.core import fresh_key
-from mt5crs.errors import BridgeError, Certainty, OutcomeUnknown
+from mt5crs.errors import BridgeError, Certainty, KeyConflict, OutcomeUnknown
 from mt5crs.model import OrderSendResult
 
 if TYPE_CHECKING:
     from mt5crs.model import TradeOrder, TradePosition
 
+MOVING = frozenset({"price"})
+"""The fields of a request that the market decides."""
 RESULT_FIELDS = (
     *("action", "symbol", "retcode", "meaning"),
     *(name for name in names_of(OrderSendResult) if name not in {"retcode", "request"}),
@@ -67,6 +69,24 @@ def send(call: Call, action: str, request: dict[str, Any], key: str | None = Non
             raise OutcomeUnknown(error.message, hint=error.hint, key=key) from error
         raise
     return Trade(action, key, call.got(result, "answer to the order"))
+
+
+def known(call: Call, action: str, request: dict[str, Any], key: str) -> Trade | None:
+    """Return the trade that a key has made already, None where there is none to be told.
+
+    The market has moved since: all but the price must be the same.
+
+    Raises:
+        KeyConflict: The key belongs to another request.
+    """
+    found = call.client.outcome(key)
+    if found is None or found.result is None:
+        return None
+    sent = found.result.request
+    if any(getattr(sent, name) != value for name, value in request.items() if name not in MOVING):
+        raise KeyConflict(f"the key {key!r} belongs to another request")
+    note(f"the key {key!r} was used before: this is what became of it then")
+    return Trade(action, key, found.result)
 
 
 def results_table(call: Call, trades: Sequence[Trade]) -> Table:
@@ -231,8 +251,10 @@ def _opener(side: str) -> Callable[..., None]:
         pending = "limit" if limit else "stop" if stop else ""
         ticket = Ticket(side, symbol, volume, price, pending, sl, tp)
         extras = {"deviation": deviation, "magic": magic, "comment": comment}
+        action = " ".join(filter(None, (side, pending)))
         request = opening(call, ticket, extras, filling)
-        conclude(call, [send(call, " ".join(filter(None, (side, pending))), request, key)])
+        before = None if key is None else known(call, action, request, key)
+        conclude(call, [before or send(call, action, request, key)])
 
     open_.__doc__ = (
         f"{_SIDES[side]} at the market, or place a pending order with --price and --limit or --stop."

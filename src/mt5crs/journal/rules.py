@@ -4,7 +4,7 @@ Three actions make an order, three change something that is there. The functions
 order or position; how requests are told from each other is in `reconcile`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mt5crs import constants as c
@@ -69,16 +69,17 @@ class Maker(NamedTuple):
 
     Attributes:
         is_kind: Whether an order has what neither broker nor time changes of what was asked for.
-        fits: Whether an order of the kind has the other traits too.
+        resembles: Whether an order of the kind has the traits that nobody can change afterwards.
+        fits: Whether an order that resembles a request has its other traits too.
         outcome: What an order says of the request that made it.
-        missing: What is to be said of a request without an order; the last argument has the tickets of those
-            that other requests explain.
+        missing: What is to be said of a request without an order.
     """
 
     is_kind: Callable[[Intent, TradeOrder], bool]
+    resembles: Callable[[Intent, TradeOrder, Shown], bool]
     fits: Callable[[Intent, TradeOrder, Shown], bool]
     outcome: Callable[[TradeOrder, Shown, How], Verdict]
-    missing: Callable[[Intent, Shown, Collection[int]], Verdict]
+    missing: Callable[[Intent, Shown], Verdict]
 
 
 class Change(NamedTuple):
@@ -115,19 +116,19 @@ def _is_market(intent: Intent, order: TradeOrder) -> bool:
     return is_type and order.symbol == intent.text("symbol")
 
 
-def _has_size(intent: Intent, order: TradeOrder) -> bool:
+def _has_size(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     is_volume = same_volume(intent.number("volume"), order.volume_initial)
     return is_volume and order.magic == intent.number("magic")
 
 
-def _fits_deal(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
+def _is_for_position(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     """On a hedging account an order is for the position that it names, or it opens one of its own.
 
     On a netting account it meets the position of its symbol, whatever was asked for.
     """
     position = intent.number("position")
     meets = (position,) if position else (0, order.ticket)
-    return _has_size(intent, order) and (not shown.hedging or order.position_id in meets)
+    return not shown.hedging or order.position_id in meets
 
 
 def _dealt(order: TradeOrder, shown: Shown, how: How) -> Verdict:
@@ -145,7 +146,7 @@ def _dealt(order: TradeOrder, shown: Shown, how: How) -> Verdict:
     return Done(retcode, order.ticket, deals[0].ticket if deals else 0, volume, price, how)
 
 
-def _without_order(intent: Intent, shown: Shown, _explained: Collection[int] = ()) -> Verdict:
+def _without_order(intent: Intent, shown: Shown) -> Verdict:
     """What an order has made may be shown before the order is."""
     tickets = set(traces(intent, shown))
     return Ambiguous(f"{named(tickets)} can be it, and is not shown yet") if tickets else NO_TRACE
@@ -160,17 +161,14 @@ def _is_pending(intent: Intent, order: TradeOrder) -> bool:
     return is_type and order.symbol == intent.text("symbol")
 
 
-def _fits_pending(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
+def _has_price(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     """Levels and expiration may have been changed since; a stop-limit that was set off is at its limit."""
     price, stoplimit = intent.number("price"), intent.number("stoplimit")
     if order.type != intent.number("type"):
-        is_price = shown.same_price(order.symbol, stoplimit, order.price_open)
-    else:
-        limit = stoplimit if order.type in BECOMES else order.price_stoplimit
-        is_price = shown.same_price(order.symbol, price, order.price_open) and shown.same_price(
-            order.symbol, limit, order.price_stoplimit
-        )
-    return is_price and _has_size(intent, order)
+        return shown.same_price(order.symbol, stoplimit, order.price_open)
+    limit = stoplimit if order.type in BECOMES else order.price_stoplimit
+    is_limit = shown.same_price(order.symbol, limit, order.price_stoplimit)
+    return is_limit and shown.same_price(order.symbol, price, order.price_open)
 
 
 def _placed(order: TradeOrder, shown: Shown, how: How) -> Verdict:
@@ -185,22 +183,6 @@ def _placed(order: TradeOrder, shown: Shown, how: How) -> Verdict:
     return Done(c.TRADE_RETCODE_DONE, order.ticket, 0, order.volume_initial, 0.0, how)
 
 
-def _not_placed(intent: Intent, shown: Shown, explained: Collection[int]) -> Verdict:
-    """Somebody may have changed the price since: an order that has all but that can be it."""
-    near = {
-        order.ticket
-        for order in shown.orders.values()
-        if order.ticket not in explained
-        and intent.spans(order.time_setup_msc)
-        and _is_pending(intent, order)
-        and _has_size(intent, order)
-        and shown.is_free(intent, order.ticket, order)
-    }
-    if near:
-        return Ambiguous(f"{named(near)} can be it, at a price that was changed since")
-    return _without_order(intent, shown)
-
-
 # ---- CLOSE_BY ---------------------------------------------------------------------------------------
 
 
@@ -208,7 +190,7 @@ def _is_close_by(intent: Intent, order: TradeOrder) -> bool:
     return order.type == c.ORDER_TYPE_CLOSE_BY
 
 
-def _fits_close_by(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
+def _names_both(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     asked = intent.number("position"), intent.number("position_by")
     return (order.position_id, order.position_by_id) == asked
 
@@ -223,7 +205,7 @@ def _closed_by(order: TradeOrder, shown: Shown, how: How) -> Verdict:
     return Done(c.TRADE_RETCODE_DONE, order.ticket, deals[0].ticket, deals[0].volume, deals[0].price, how)
 
 
-def _not_closed_by(intent: Intent, shown: Shown, _explained: Collection[int]) -> Verdict:
+def _not_closed_by(intent: Intent, shown: Shown) -> Verdict:
     for field in ("position", "position_by"):
         ticket = intent.number(field)
         if ticket and ticket not in shown.positions:
@@ -321,10 +303,10 @@ def _nowhere(_intent: Intent, _shown: Shown) -> Verdict:
 
 
 RULES: dict[int, Maker | Change] = {
-    c.TRADE_ACTION_DEAL: Maker(_is_market, _fits_deal, _dealt, _without_order),
-    c.TRADE_ACTION_PENDING: Maker(_is_pending, _fits_pending, _placed, _not_placed),
+    c.TRADE_ACTION_DEAL: Maker(_is_market, _has_size, _is_for_position, _dealt, _without_order),
+    c.TRADE_ACTION_PENDING: Maker(_is_pending, _has_size, _has_price, _placed, _without_order),
     c.TRADE_ACTION_SLTP: Change(_position, _levels, _stopped),
     c.TRADE_ACTION_MODIFY: Change(_order, _modified, _nowhere),
     c.TRADE_ACTION_REMOVE: Change(_order, _removed, _nowhere),
-    c.TRADE_ACTION_CLOSE_BY: Maker(_is_close_by, _fits_close_by, _closed_by, _not_closed_by),
+    c.TRADE_ACTION_CLOSE_BY: Maker(_is_close_by, _names_both, _always, _closed_by, _not_closed_by),
 }

@@ -80,7 +80,7 @@ class Crew:
 
     Args:
         lanes: The lanes, by name.
-        configuration: What each worker is told, but for its lane and its secret.
+        configuration: What each worker is told, but for what is its own.
         environment: Their environment, also that of those who take the place of others later.
         news: Who is told of what workers say of their own accord.
 
@@ -186,7 +186,8 @@ class Crew:
     def close(self) -> None:
         """Let the workers let go of the terminal, and end those that do not in time."""
         for member in self._members.values():
-            self._post(member, Leave())
+            if not self._post(member, Leave()):  # it has not come so far as to attach
+                member.process.kill()
         give_up = _now() + PARTING
         for process in (member.process for member in self._members.values()):
             if not process.wait(give_up - _now()):
@@ -269,12 +270,15 @@ class Crew:
             self._ACTS[type(action)](self, name, action)
 
     def _start(self, name: str, action: Start) -> None:
-        configuration = msgspec.structs.replace(self._configuration, lane=name)
+        lane = self._lanes[name]
+        configuration = msgspec.structs.replace(
+            self._configuration, lane=name, limit=lane.limit, start_limit=lane.start_limit
+        )
         try:
             process = Process(configuration, self._environment)
         except OSError as error:
             log.error("the %s worker cannot be started: %s", name, error)
-            self._perform(name, self._lanes[name].ended(f"cannot be started: {error}", _now()))
+            self._perform(name, lane.ended(f"cannot be started: {error}", _now()))
             return
         self._members[name] = Member(process)
         self._by_token[process.token] = name

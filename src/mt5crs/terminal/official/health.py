@@ -10,7 +10,7 @@ from mt5crs.terminal.official.attachment import GONE
 from mt5crs.terminal.port import Account
 
 ASK_EVERY = 2.0
-"""Seconds between two looks at a terminal that nobody asks for anything."""
+"""Seconds between two looks at a terminal."""
 PATIENCE = 5.0
 """Seconds without an answer to such a look after which the terminal counts as one that does not answer."""
 
@@ -35,7 +35,7 @@ class Health:
         return self._next
 
     def asked(self, now: float) -> None:
-        """Note that it is asked now."""
+        """Note that it is asked; at infinity where the question waits behind others."""
         self._asked_at, self._next = now, inf
 
     def take_terminal(self, result: Result) -> None:

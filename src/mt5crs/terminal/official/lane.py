@@ -96,6 +96,8 @@ class Lane:
         room: Calls that may wait.
 
     Attributes:
+        limit: See above.
+        start_limit: See above.
         state: What the worker is doing.
         why: Why the last worker is no more.
     """
@@ -103,8 +105,8 @@ class Lane:
     def __init__(self, name: str, limit: float, start_limit: float, room: int = ROOM) -> None:
         self.name = name
         self.state = State.DOWN
-        self._limit = limit
-        self._start_limit = start_limit
+        self.limit = limit
+        self.start_limit = start_limit
         self._room = room
         self._queue: deque[Job] = deque()
         self._at_work: Job | None = None
@@ -235,7 +237,7 @@ class Lane:
 
     @property
     def _state_ends(self) -> float:
-        lasts = {State.DOWN: self._pause, State.STARTING: self._start_limit, State.BUSY: self._limit}
+        lasts = {State.DOWN: self._pause, State.STARTING: self.start_limit, State.BUSY: self.limit}
         return self._since + lasts.get(self.state, inf)
 
     @property

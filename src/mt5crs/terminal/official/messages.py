@@ -20,26 +20,30 @@ class Configuration(Struct, forbid_unknown_fields=True):
     """What a worker is told on its standard input, in one line of JSON.
 
     Attributes:
-        endpoint: Where its terminal listens.
-        token: The secret that its messages are known by.
-        lane: What it is for.
         package: Name of the module with the official functions.
         path: The terminal's program, where it is not the installed default.
         login: Account to log in to; the terminal's current one without it.
         password: Password of the account.
         server: Name of the trade server.
         timeout: Milliseconds that the terminal may take to start and synchronise.
+        endpoint: Where its terminal listens.
+        token: The secret that its messages are known by.
+        lane: What it is for.
+        limit: Seconds that a call may take before the gateway ends the worker.
+        start_limit: Seconds that attaching to the terminal may take before it does.
     """
 
-    endpoint: str
-    token: str
-    lane: str
     package: str
     path: str
     login: int
     password: str
     server: str
     timeout: int
+    endpoint: str = ""
+    token: str = ""
+    lane: str = ""
+    limit: float = 0.0
+    start_limit: float = 0.0
 
 
 class Message(Struct, array_like=True, forbid_unknown_fields=True, gc=False):

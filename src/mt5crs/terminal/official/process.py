@@ -9,7 +9,8 @@ import msgspec
 
 from mt5crs.terminal.official.messages import Configuration
 
-MODULE = "mt5crs.terminal.official.worker"
+BOOT = "import sys; sys.path[:] = sys.argv[1:]; from mt5crs.terminal.official import worker; worker.main()"
+"""What a worker begins with: it finds modules where the gateway does, and not in the current directory."""
 GROUP_OF_ITS_OWN: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # on Windows
 
 
@@ -31,7 +32,7 @@ class Process:
         self.token = token.encode()
         # Ctrl-C in the gateway's console is for the gateway; each system ignores the other's way to say so.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", MODULE],
+            [sys.executable, "-c", BOOT, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=dict(environment),

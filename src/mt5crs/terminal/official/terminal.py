@@ -85,7 +85,7 @@ class OfficialTerminal:
         self._pulse_due = 0.0
         self._books: set[str] = set()  # that are watched, as long as a worker that was told so lives
         self.account_info: list[Any] = []
-        told = Configuration("", "", "", package, path, login, password, server, timeout)
+        told = Configuration(package, path, login, password, server, timeout)
         secret = "MT5_PASSWORD"  # noqa: S105 - the name of the variable
         environment = {name: value for name, value in os.environ.items() if name != secret}
         self._crew = Crew(self._lanes, told, environment, self)
@@ -174,14 +174,12 @@ class OfficialTerminal:
         """See `TerminalPort.advance`."""
         pause = self._crew.advance()
         now = _now()
-        if self._lanes[READ].is_idle:
-            if now >= self._health.due:
-                self._look(now)
-            pause = min(pause, self._health.due - now)
+        if now >= self._health.due:
+            self._look(now)
         if self._lanes[STREAM].is_idle:
             self._lead_stream(now)
             pause = min(pause, self._following.due - now)
-        return max(0.0, pause)
+        return max(0.0, min(pause, self._health.due - now))
 
     def close(self) -> None:
         """See `TerminalPort.close`."""
@@ -190,11 +188,17 @@ class OfficialTerminal:
     # ---- what is asked unasked ----
 
     def _look(self, now: float) -> None:
-        """Ask how the terminal is, since nobody else asks it anything."""
-        self._health.asked(now)
+        """Ask how the terminal is: one question, and after what is asked meanwhile the other one."""
         health, terminal, account = self._health, OPERATIONS["terminal_info"], OPERATIONS["account_info"]
-        self._crew.ask(READ, terminal, []).then(health.take_terminal)
-        self._crew.ask(READ, account, []).then(lambda result: health.take_account(result, _now()))
+        health.asked(now if self._lanes[READ].is_idle else inf)
+
+        def take_terminal(result: Result) -> None:
+            health.take_terminal(result)
+            if not isinstance(result, Unasked):
+                answer = self._crew.ask_first(READ, account, [])
+                answer.then(lambda result: health.take_account(result, _now()))
+
+        self._crew.ask_first(READ, terminal, []).then(take_terminal)
 
     def _lead_stream(self, now: float) -> None:
         """Tell the stream lane's worker what to follow, where that has changed; else see that it is alive."""

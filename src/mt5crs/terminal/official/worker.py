@@ -4,19 +4,23 @@ It is started with one line of JSON on its standard input, which stays open for 
 when it ends, however the gateway ended, so does the worker.
 """
 
+import faulthandler
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from math import ceil, inf
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import msgspec
 import zmq
 
 from mt5crs.api import OPERATIONS
 from mt5crs.last_error import IPC_CALL_FAILED
+from mt5crs.model import TICKS
 from mt5crs.operation import Result
 from mt5crs.terminal.official.attachment import Attachment
 from mt5crs.terminal.official.desks import DESKS, Desk, Lost, WrongAccountFound
@@ -46,6 +50,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_MS = 1000
 """How long an ending worker gives its last messages."""
+GRACE = 5.0
+"""Seconds beyond the gateway's own limit after which a worker that hangs ends by itself."""
+LONGEST_WATCH = 86_400.0
 
 
 class Channel:
@@ -80,6 +87,35 @@ class Channel:
         self._context.term()
 
 
+class Watch:
+    """Ends this process when it has run no Python for too long, whether anybody is left to do so or not.
+
+    A package that lets no other thread run while it waits would keep the end of the life line from being
+    noticed; what is set here needs none.
+
+    Args:
+        seconds: How long is too long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._file: TextIO = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+        self.allow(seconds)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def allow(self, seconds: float) -> None:
+        """Let so long be too long from now on; the gateway, while it lives, is not so patient."""
+        self._seconds = min(seconds + GRACE, LONGEST_WATCH)
+        self._set()
+
+    def _set(self) -> None:
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._file)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(GRACE / 5)
+            self._set()
+
+
 class Worker:
     """Attaches to the terminal, carries out what it is asked, and says what is new.
 
@@ -87,12 +123,15 @@ class Worker:
         channel: Where messages come from and go to.
         attachment: The package.
         desk: What this worker is for.
+        told: How long what may take.
     """
 
-    def __init__(self, channel: Channel, attachment: Attachment, desk: Desk) -> None:
+    def __init__(self, channel: Channel, attachment: Attachment, desk: Desk, told: Configuration) -> None:
         self._channel = channel
         self._attachment = attachment
         self._desk = desk
+        self._told = told
+        self._watch = Watch(told.start_limit)
 
     def run(self) -> None:
         """Do as the messages say, until one says to leave."""
@@ -110,7 +149,9 @@ class Worker:
             self._look()
 
     def _attach(self, fence: Account | None) -> None:
+        self._watch.allow(self._told.start_limit)
         self._channel.send(self._attachment.attach(fence))
+        self._watch.allow(self._told.limit)
 
     def _answer(self, call: Call) -> None:
         try:
@@ -138,7 +179,7 @@ class Worker:
 
     def _look(self) -> None:
         for symbol, cursor, ticks in self._desk.look():
-            self._channel.send(Ticks(symbol, *cursor), _bytes(ticks, ticks.dtype))
+            self._channel.send(Ticks(symbol, *cursor), _bytes(ticks, TICKS.dtype))
 
 
 def _bytes(array: Any, dtype: Any) -> memoryview:
@@ -197,9 +238,5 @@ def main() -> None:
         channel.receive(inf)  # to leave: whoever ends before is taken for one that failed in another way
     else:
         attachment = Attachment(package, told)
-        Worker(channel, attachment, DESKS[told.lane](attachment)).run()
+        Worker(channel, attachment, DESKS[told.lane](attachment), told).run()
     channel.close()
-
-
-if __name__ == "__main__":
-    main()
