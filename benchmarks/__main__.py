@@ -4,12 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import bulk, flight, footprint, rehearsal, request
+from benchmarks import bulk, flight, footprint, orders, rehearsal, request
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
 
-PARTS = {"request": request, "flight": flight, "bulk": bulk, "footprint": footprint, "rehearsal": rehearsal}
+PARTS = {
+    "request": request,
+    "flight": flight,
+    "orders": orders,
+    "bulk": bulk,
+    "footprint": footprint,
+    "rehearsal": rehearsal,
+}
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,12 +55,12 @@ def peer(kind: str, *arguments: str) -> Iterator[Peer]:
 
 
 @contextmanager
-def gateway(keys: Path | None = None) -> Iterator[Peer]:
+def gateway(keys: Path | None = None, options: Sequence[str] = ()) -> Iterator[Peer]:
     """Run `mt5crs gateway` on the simulated terminal."""
     with TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.json"
         command = ["-m", "mt5crs", "gateway", "--terminal", "simulated", "--port", "0", "--stream-port", "0"]
-        command += ["--ready-file", str(ready)]
+        command += ["--ready-file", str(ready), *options]
         if keys is not None:
             command += ["--keys", str(keys)]
         with started(*command) as process:

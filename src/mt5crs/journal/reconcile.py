@@ -8,14 +8,13 @@ out. What is seen without saying enough, or not saying it yet, is `Ambiguous`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 from mt5crs.journal.evidence import (
     NO_TRACE,
     Ambiguous,
     Done,
-    How,
     Intent,
     Never,
     NoTrace,
@@ -25,7 +24,6 @@ from mt5crs.journal.evidence import (
     named,
 )
 from mt5crs.journal.rules import RULES, Change, Maker
-from mt5crs.model import TradeOrder
 
 __all__ = ["RULES", "Ambiguous", "Done", "Intent", "Never", "NoTrace", "Observed", "Verdict", "judge"]
 
@@ -49,52 +47,59 @@ def judge(intents: Sequence[Intent], observed: Observed) -> dict[int, Verdict]:
 # ---- requests that make an order --------------------------------------------------------------------
 
 
-def _made(intents: Sequence[Intent], shown: Shown, rule: Maker) -> dict[int, Verdict]:
-    """Judge requests together: an order is that of one of them, and no more.
+class Found(NamedTuple):
+    """The orders that can be a request's.
 
-    A tag is an entry's own: it counts whatever else an order has.
+    Attributes:
+        how: What they have of it: its tag, its traits, or only those traits that nobody can change (`near`).
+        tickets: Theirs.
     """
-    tagged = {intent.entry: shown.unclaimed(intent, shown.tagged) for intent in intents}
-    taken = set[int]().union(*tagged.values())
-    found: dict[int, set[int]] = {}
-    for intent in intents:
-        found[intent.entry] = tagged[intent.entry] or {
-            ticket
-            for ticket, order in shown.orders.items()
-            if ticket not in taken and _is_like(intent, order, shown, rule)
-        }
-    wanted = Counter(ticket for tickets in found.values() for ticket in tickets)
-    sole = [next(iter(tickets)) for tickets in found.values() if len(tickets) == 1]
-    explained = {ticket for ticket in sole if wanted[ticket] == 1}
-    return {
-        intent.entry: _verdict(
-            intent, found[intent.entry], "tag" if tagged[intent.entry] else "traits", explained, shown, rule
-        )
-        for intent in intents
-    }
+
+    how: Literal["tag", "traits", "near"]
+    tickets: set[int]
 
 
-def _is_like(intent: Intent, order: TradeOrder, shown: Shown, rule: Maker) -> bool:
-    return (
-        intent.spans(order.time_setup_msc)
+def _made(intents: Sequence[Intent], shown: Shown, rule: Maker) -> dict[int, Verdict]:
+    """Judge requests together: an order is that of one of them, and no more."""
+    by_tag = {intent.entry: shown.unclaimed(intent, shown.tagged) for intent in intents}
+    taken = set[int]().union(*by_tag.values())
+    found = {intent.entry: _found(intent, by_tag[intent.entry], taken, shown, rule) for intent in intents}
+    wanted = Counter(ticket for each in found.values() for ticket in each.tickets)
+    return {intent.entry: _verdict(intent, found[intent.entry], wanted, shown, rule) for intent in intents}
+
+
+def _found(intent: Intent, by_tag: set[int], taken: set[int], shown: Shown, rule: Maker) -> Found:
+    """Return what is nearest to a request; a tag is an entry's own: it counts whatever else an order has."""
+    if by_tag:
+        return Found("tag", by_tag)
+    near = {
+        ticket
+        for ticket, order in shown.orders.items()
+        if ticket not in taken
+        and intent.spans(order.time_setup_msc)
         and rule.is_kind(intent, order)
-        and rule.fits(intent, order, shown)
-        and shown.is_free(intent, order.ticket, order)
-    )
+        and rule.resembles(intent, order, shown)
+        and shown.is_free(intent, ticket, order)
+    }
+    unchanged = {ticket for ticket in near if rule.is_unchanged(intent, shown.orders[ticket], shown)}
+    return Found("traits", unchanged) if unchanged else Found("near", near)
 
 
-def _verdict(
-    intent: Intent, tickets: set[int], how: How, explained: Collection[int], shown: Shown, rule: Maker
-) -> Verdict:
+def _verdict(intent: Intent, found: Found, wanted: Counter[int], shown: Shown, rule: Maker) -> Verdict:
+    how, tickets = found
     marked = shown.unclaimed(intent, shown.marked) - tickets
     if marked and how != "tag":
         return Ambiguous(f"what {named(marked)} made has its tag, and such an order is not shown")
     if not tickets:
-        return rule.missing(intent, shown, explained)
-    if not tickets <= set(explained):
-        others = "" if len(tickets) > 1 else ", or that of another request"
-        return Ambiguous(f"{named(tickets)} can be it{others}")
-    (order,) = (shown.orders[ticket] for ticket in tickets)
+        return rule.missing(intent, shown)
+    if how == "near":
+        return Ambiguous(f"{named(tickets)} can be it, if it was changed since")
+    if len(tickets) > 1:
+        return Ambiguous(f"{named(tickets)} can be it")
+    (ticket,) = tickets
+    order = shown.orders[ticket]
+    if wanted[ticket] > 1:
+        return Ambiguous(f"{named(tickets)} can be it, or that of another request")
     if not rule.is_kind(intent, order):
         return Ambiguous(f"{named(tickets)} has its tag, and is of another symbol or type")
     return rule.outcome(order, shown, how)

@@ -69,15 +69,15 @@ class Maker(NamedTuple):
 
     Attributes:
         is_kind: Whether an order has what neither broker nor time changes of what was asked for.
-        resembles: Whether an order of the kind has the traits that nobody can change afterwards.
-        fits: Whether an order that resembles a request has its other traits too.
+        resembles: Whether an order of the kind has the other traits that stay.
+        is_unchanged: Whether an order that resembles a request still has those that anybody can change.
         outcome: What an order says of the request that made it.
         missing: What is to be said of a request without an order.
     """
 
     is_kind: Callable[[Intent, TradeOrder], bool]
     resembles: Callable[[Intent, TradeOrder, Shown], bool]
-    fits: Callable[[Intent, TradeOrder, Shown], bool]
+    is_unchanged: Callable[[Intent, TradeOrder, Shown], bool]
     outcome: Callable[[TradeOrder, Shown, How], Verdict]
     missing: Callable[[Intent, Shown], Verdict]
 
@@ -116,19 +116,23 @@ def _is_market(intent: Intent, order: TradeOrder) -> bool:
     return is_type and order.symbol == intent.text("symbol")
 
 
+def _always(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
+    return True
+
+
 def _has_size(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     is_volume = same_volume(intent.number("volume"), order.volume_initial)
     return is_volume and order.magic == intent.number("magic")
 
 
-def _is_for_position(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
+def _has_size_and_position(intent: Intent, order: TradeOrder, shown: Shown) -> bool:
     """On a hedging account an order is for the position that it names, or it opens one of its own.
 
     On a netting account it meets the position of its symbol, whatever was asked for.
     """
     position = intent.number("position")
     meets = (position,) if position else (0, order.ticket)
-    return not shown.hedging or order.position_id in meets
+    return _has_size(intent, order, shown) and (not shown.hedging or order.position_id in meets)
 
 
 def _dealt(order: TradeOrder, shown: Shown, how: How) -> Verdict:
@@ -303,7 +307,7 @@ def _nowhere(_intent: Intent, _shown: Shown) -> Verdict:
 
 
 RULES: dict[int, Maker | Change] = {
-    c.TRADE_ACTION_DEAL: Maker(_is_market, _has_size, _is_for_position, _dealt, _without_order),
+    c.TRADE_ACTION_DEAL: Maker(_is_market, _has_size_and_position, _always, _dealt, _without_order),
     c.TRADE_ACTION_PENDING: Maker(_is_pending, _has_size, _has_price, _placed, _without_order),
     c.TRADE_ACTION_SLTP: Change(_position, _levels, _stopped),
     c.TRADE_ACTION_MODIFY: Change(_order, _modified, _nowhere),

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from math import ceil, inf
-from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -98,7 +97,7 @@ class Watch:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._file: TextIO = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+        self._file: TextIO | int = sys.stderr or os.open(os.devnull, os.O_WRONLY)  # a service has none
         self.allow(seconds)
         threading.Thread(target=self._run, daemon=True).start()
 
