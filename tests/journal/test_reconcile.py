@@ -40,7 +40,12 @@ def test_there_is_a_rule_for_each_action() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [{}, {"action": 99}, {"action": 1}, {"action": 6}, {"action": 8}, {"action": 10}]
+    "request_",
+    [
+        *({"action": action} for action in (0, 1, 6, 7, 8, 10, 99)),
+        {},
+        {"action": 10, "symbol": "EURUSD"},
+    ],
 )
 def test_a_request_that_cannot_be_carried_out_leaves_no_trace(request_: dict[str, Any]) -> None:
     deals = [deal(50, 5), deal(60, 6, entry=1), deal(1, 0, symbol="", type=2)]
@@ -304,7 +309,8 @@ def test_prices_are_equal_within_half_a_point() -> None:
     assert isinstance(verdict(pend(1, price=1.080005), observed), Done)
     assert isinstance(verdict(pend(1, price=1.0800049), observed), Ambiguous)
     exact = shown([pending(5, price_open=1.08001)], points={})
-    assert isinstance(verdict(pend(1, price=1.08001), exact), Done)
+    assert isinstance(verdict(pend(1, price=1.0800100000000001), exact), Done)
+    assert isinstance(verdict(pend(1, stoplimit=1.0, price=1.08001), exact), Done)  # not for a limit order
     assert isinstance(verdict(pend(1, price=1.080012), exact), Ambiguous)
 
 
@@ -321,14 +327,22 @@ def test_a_stop_limit_order_becomes_a_limit_order() -> None:
     assert verdict(pend(1, type=c.ORDER_TYPE_BUY_STOP), shown([waits])) == NoTrace()
 
 
-def test_an_order_at_another_price_may_be_it_unless_another_request_explains_it() -> None:
+def test_an_order_at_another_price_may_be_it() -> None:
     observed = shown([pending(5)])
-    near = Ambiguous("order 5 can be it, at a price that was changed since")
+    near = Ambiguous("order 5 can be it, if it was changed since")
     assert verdict(pend(1, price=1.07), observed) == near
-    both = judge([pend(1, price=1.07), pend(2)], observed)
-    assert both == {1: NoTrace(), 2: Done(*PLACED, "traits")}
     assert verdict(pend(1, price=1.07), shown([pending(5)], claimed={5: 2})) == NoTrace()
     assert verdict(pend(1, price=1.07, magic=1), observed) == NoTrace()
+    assert judge([pend(1, price=1.07), pend(2)], observed) == {
+        1: near, 2: Ambiguous("order 5 can be it, or that of another request"),
+    }  # fmt: skip
+
+
+def test_orders_at_their_prices_are_told_apart() -> None:
+    several = judge([pend(1, price=1.07), pend(2)], shown([pending(5), pending(6, price_open=1.07)]))
+    assert several == {1: Done(10009, 6, 0, 0.1, 0.0, "traits"), 2: Done(*PLACED, "traits")}
+    tagged = judge([pend(1, price=1.07), pend(2)], shown([pending(5, comment=tag(2))]))
+    assert tagged == {1: NoTrace(), 2: Done(*PLACED, "tag")}
 
 
 def test_a_filled_pending_order_whose_order_is_not_shown() -> None:
@@ -373,6 +387,22 @@ def test_other_levels_of_a_position_that_was_changed() -> None:
 def test_another_position_of_the_symbol_says_nothing_of_the_one_that_was() -> None:
     observed = shown(positions=[position(7)], deals=[deal(50, 6, position_id=5, entry=1)], hedging=False)
     assert isinstance(verdict(sltp(position=0, symbol="EURUSD"), observed), Ambiguous)
+
+
+def test_what_was_closed_before_says_nothing_of_a_position() -> None:
+    by_symbol = sltp(position=0, symbol="EURUSD")
+    before = [deal(50, 6, at=BEFORE, entry=1)]
+    assert verdict(by_symbol, shown(positions=[position(7)], deals=before, hedging=False)) == NoTrace()
+    assert isinstance(verdict(by_symbol, shown(deals=before, hedging=False)), Never)
+    assert verdict(by_symbol, shown(deals=before)) == NoTrace()  # on a hedging account a symbol names nothing
+    two = [position(7, sl=1.09, tp=1.2), position(8)]
+    assert verdict(by_symbol, shown(positions=two, hedging=False)) == NoTrace()
+
+
+def test_a_reversed_position_has_the_ticket_of_its_order() -> None:
+    reversal = order(5, position_id=3)
+    closed = deal(60, 6, entry=1, position_id=3)
+    assert isinstance(verdict(sltp(), shown(history=[reversal], deals=[closed], hedging=False)), Ambiguous)
 
 
 def test_levels_that_cannot_be_compared() -> None:
@@ -490,6 +520,8 @@ def test_a_modified_stop_limit_order() -> None:
     assert verdict(modify(stoplimit=1.06), shown([seen])) == NoTrace()
     set_off = changed(seen, type=c.ORDER_TYPE_BUY_LIMIT, price_open=1.07)
     assert isinstance(verdict(modify(stoplimit=1.07), shown([set_off])), Ambiguous)
+    assert isinstance(verdict(modify(price=1.07, stoplimit=1.07), shown([set_off])), Ambiguous)
+    assert verdict(modify(price=1.07), shown([set_off])) == MODIFIED
 
 
 def test_several_requests_for_terms() -> None:
@@ -555,6 +587,8 @@ def test_a_close_by_and_its_first_deal() -> None:
 def test_a_close_by_that_is_not_finished_or_was_refused() -> None:
     assert isinstance(verdict(close_by(), shown(history=[by()], deals=OUT_BY[:1])), Ambiguous)
     assert isinstance(verdict(close_by(), shown([by(state=c.ORDER_STATE_STARTED)])), Ambiguous)
+    odd = shown(history=[by(state=c.ORDER_STATE_CANCELED)], deals=OUT_BY)
+    assert isinstance(verdict(close_by(), odd), Ambiguous)
     refused = shown(history=[by(state=c.ORDER_STATE_REJECTED)])
     assert verdict(close_by(), refused) == Done(10006, 9, 0, 0.0, 0.0, "traits")
 

@@ -247,7 +247,7 @@ MOVES = st.tuples(
     st.sampled_from(["known", "lost", "astray"]),
     st.integers(0, 3),
     st.booleans(),
-    st.sampled_from([0, 1, 30]),
+    st.sampled_from([0.01, 1.0, 30.0]),
 )
 
 

@@ -12,7 +12,7 @@ import psutil
 from mt5crs.api import OPERATIONS
 from mt5crs.operation import Result
 from mt5crs.terminal.official import OfficialTerminal
-from mt5crs.terminal.official.process import MODULE
+from mt5crs.terminal.official.process import BOOT
 from mt5crs.terminal.port import Deferred
 from tests.processes import PATIENCE, Gateway
 
@@ -45,7 +45,7 @@ def official(upstream: Gateway, *, timeout: float = HANGING, **options: Any) -> 
 def workers_of(gateway: int) -> list[psutil.Process]:
     """Return the worker processes of a gateway's process."""
     children = psutil.Process(gateway).children()
-    return [child for child in children if MODULE in child.cmdline()]
+    return [child for child in children if BOOT in child.cmdline()]
 
 
 def wait_until(terminal: OfficialTerminal, is_so: Callable[[], Any], seconds: float = PATIENCE) -> None:
@@ -53,8 +53,8 @@ def wait_until(terminal: OfficialTerminal, is_so: Callable[[], Any], seconds: fl
     give_up = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < give_up, terminal.condition()
-        pause = terminal.advance()
-        terminal.sources[0].poll(int(min(pause, 0.05) * 1000))
+        terminal.sources[0].poll(10)
+        terminal.advance()
 
 
 def ask(terminal: OfficialTerminal, name: str, *wire: Any, until: float = float("inf")) -> Deferred:
@@ -101,9 +101,9 @@ def lane(terminal: OfficialTerminal, name: str) -> str:
 
 def kill(terminal: OfficialTerminal, name: str) -> None:
     """End a lane's worker as a power cut would."""
-    worker = psutil.Process(pid(terminal, name))
-    worker.kill()
-    psutil.wait_procs([worker], PATIENCE)
+    worker = terminal._crew._members[name].process
+    psutil.Process(worker.pid).kill()
+    assert worker.wait(PATIENCE)
 
 
 def all_ready(terminal: OfficialTerminal) -> None:

@@ -19,6 +19,7 @@ from mt5crs.operation import Unasked
 from mt5crs.terminal.official import OfficialTerminal
 from mt5crs.terminal.official import terminal as official_terminal
 from mt5crs.terminal.official.messages import Reply, encode
+from mt5crs.terminal.official.process import BOOT
 from mt5crs.terminal.simulated import SimulatedConfig
 from tests.official.driving import (
     PACKAGE,
@@ -208,6 +209,18 @@ def test_an_order_to_a_worker_that_died_in_peace_is_not_in_doubt(
     assert comments(gateway).count("after") == 1
 
 
+def test_a_worker_that_died_is_replaced_by_itself_and_it_says_so(terminal: OfficialTerminal) -> None:
+    all_ready(terminal)
+    dead = pid(terminal, "trade")
+    kill(terminal, "trade")
+    wait_until(terminal, lambda: lane(terminal, "trade") != "ready")
+    said = lane(terminal, "trade")
+    assert said.startswith("restarting in 0.")
+    assert said.endswith(" s (exit code -9)")
+    all_ready(terminal)
+    assert pid(terminal, "trade") != dead
+
+
 def test_half_an_array_dies_with_its_worker(terminal: OfficialTerminal) -> None:
     all_ready(terminal)
     stuck = ask(terminal, "copy_rates_range", "EURUSD", 1, 1_600_000_000, 1_700_000_000)
@@ -368,8 +381,7 @@ def test_nothing_secret_can_be_seen_of_a_worker(tmp_path: Path, monkeypatch: pyt
 def module(folder: Path, name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Write a module for workers to load."""
     (folder / f"{name}.py").write_text(code)
-    path = os.environ.get("PYTHONPATH", "")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *([path] if path else [])]))
+    monkeypatch.syspath_prepend(folder)
     return name
 
 
@@ -457,5 +469,31 @@ def test_what_waits_when_it_is_closed_was_not_carried_out(tmp_path: Path) -> Non
 
 
 def test_a_worker_without_a_gateway_ends_by_itself() -> None:
-    worker = [sys.executable, "-m", "mt5crs.terminal.official.worker"]
+    worker = [sys.executable, "-c", BOOT, *sys.path]
     assert subprocess.run(worker, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False).returncode == 0
+
+
+def test_a_worker_that_lets_no_other_thread_run_ends_without_its_gateway_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
+) -> None:
+    """What holds the interpreter while it waits keeps the end of the life line from being noticed."""
+    code = f"import ctypes\nfrom {PACKAGE} import *\ndef symbols_total(): ctypes.PyDLL(None).sleep(600)"
+    (tmp_path / "greedy.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("MT5_HOST", "127.0.0.1")
+    monkeypatch.setenv("MT5_PORT", str(gateway.port))
+    options = ["--terminal", "official", "--package", "greedy", "--read-limit", "3"]
+    with Gateway(tmp_path, options) as chained, chained.client(timeout=1.0) as client:
+        workers = workers_of(chained.process.pid)
+        assert client.account_info() is not None
+        with pytest.raises(TimeoutError):
+            client.symbols_total()
+        chained.kill()
+        assert psutil.wait_procs(workers, PATIENCE)[1] == []
+
+
+def test_modules_in_the_current_directory_are_not_taken_for_ours(gateway: Gateway, tmp_path: Path) -> None:
+    Path("secrets.py").write_text("1 / 0")
+    Path("mt5crs.py").write_text("1 / 0")
+    with official(gateway) as terminal:
+        all_ready(terminal)

@@ -495,3 +495,27 @@ def _op(name: str) -> Operation[..., Any]:
     from mt5crs.api import OPERATIONS
 
     return OPERATIONS[name]
+
+
+def test_levels_that_are_those_of_before_were_not_changed(bridge: Bridge) -> None:
+    ticket = bridge.call("order_send", MINE).value.order
+    stops: dict[str, Any] = {"action": 6, "symbol": "EURUSD", "position": ticket}
+    assert bridge.call("order_send", {**stops, "sl": 0.5}).value.retcode == 10009
+    lose_answer(bridge, executed=False)
+    bridge.ask("order_send", {**stops, "sl": 0.6}, key="lost")
+    bridge.pass_time(HORIZON + 12.0)
+    assert outcome(bridge, "lost").state == "absent"
+    lose_answer(bridge)
+    done = settled(bridge, bridge.ask("order_send", {**stops, "sl": 0.7}, key="done"))
+    assert (done.value.retcode, outcome(bridge, "done").how) == (10009, "state")
+
+
+def test_levels_that_nobody_of_ours_had_set_leave_it_unknown(bridge: Bridge) -> None:
+    ticket = bridge.call("order_send", MINE).value.order
+    stops: dict[str, Any] = {"action": 6, "symbol": "EURUSD", "position": ticket}
+    lose_answer(bridge, executed=False)
+    bridge.ask("order_send", {**stops, "sl": 0.6}, key="lost")
+    bridge.pass_time(1.0)
+    bridge.terminal.carry_out(_op("order_send"), [{**stops, "sl": 0.55}])  # somebody else
+    bridge.pass_time(HORIZON + 12.0)
+    assert outcome(bridge, "lost").state == "unknown"

@@ -20,6 +20,7 @@ from mt5crs.gateway.orders import MAKERS, Orders
 from mt5crs.gateway.strangers import Strangers
 from mt5crs.journal import tags
 from mt5crs.journal.entries import CORE, Entry
+from mt5crs.journal.levels import levels_before
 from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import Journal, Told
@@ -237,7 +238,8 @@ class Recovery:
             self._before.setdefault(entry.number, latest + self._horizon)
         before = entry.outcome.get("before", self._before.get(entry.number, inf))
         tag = tags.tag(journal.mark, entry.number) if entry.note["tagged"] else ""
-        return Intent(entry.number, entry.request or {}, tag, (entry.note["after"], before))
+        levels = levels_before(journal, entry)
+        return Intent(entry.number, entry.request or {}, tag, (entry.note["after"], before), levels)
 
     def _step(self, entry: Entry, verdict: Verdict, is_synchronised: bool) -> Told | None:
         """Return what a verdict has the journal told, None where everything stays as it is."""

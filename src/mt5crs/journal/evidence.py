@@ -46,12 +46,15 @@ class Intent(Struct, frozen=True):
         tag: What was sent behind the comment, empty where there was no room.
         window: Server time, epoch seconds, in which an order of this request was set up if there is one; what
             clocks differ by is in it already.
+        before: Of a change of a position's levels: stop loss and take profit as the journal's latest request
+            for that position had left them, None where that is not known.
     """
 
     entry: int
     request: dict[str, Any]
     tag: str
     window: tuple[float, float]
+    before: tuple[float, float] | None = None
 
     def number(self, name: str) -> Any:
         """Return a number that was asked for."""
@@ -198,8 +201,7 @@ class Shown:
 
     def identifier(self, ticket: int) -> int:
         """Return the identifier of a position that an order of this ticket opened, or reversed."""
-        order = self.orders.get(ticket)
-        return ticket if order is None else order.position_id or ticket
+        return self.orders[ticket].position_id if ticket in self.orders else ticket
 
     def closings(self, intent: Intent, field: str = "position") -> list[TradeDeal]:
         """Return the deals, in their order, that closed a bit or all of the position that a request names."""
@@ -219,9 +221,15 @@ class Shown:
 
     def has_levels(self, intent: Intent, held: TradePosition | TradeOrder) -> bool:
         """Whether stop loss and take profit are those that were asked for."""
-        return self.same_price(held.symbol, intent.number("sl"), held.sl) and self.same_price(
-            held.symbol, intent.number("tp"), held.tp
-        )
+        return self._has((intent.number("sl"), intent.number("tp")), held)
+
+    def has_levels_of_before(self, intent: Intent, held: TradePosition | TradeOrder) -> bool:
+        """Whether stop loss and take profit are those of before the request, as far as is known."""
+        return intent.before is not None and self._has(intent.before, held)
+
+    def _has(self, levels: tuple[float, float], held: TradePosition | TradeOrder) -> bool:
+        sl, tp = levels
+        return self.same_price(held.symbol, sl, held.sl) and self.same_price(held.symbol, tp, held.tp)
 
 
 def _note(by_tag: defaultdict[str, set[int]], ticket: int, record: TradeOrder | Trace) -> None:

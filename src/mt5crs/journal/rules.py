@@ -238,11 +238,16 @@ def _position(intent: Intent, shown: Shown) -> TradePosition | None:
 
 
 def _levels(intent: Intent, position: TradePosition, shown: Shown) -> Verdict:
-    """A position that something has changed since can have had the levels in between."""
+    """A position that something has changed since can have had the levels in between.
+
+    One with the levels that it had before the request is as if that had not been carried out.
+    """
     if shown.has_levels(intent, position):
         return _done("state")
     if position.symbol not in shown.points:
         return Ambiguous(f"the point of {position.symbol} is not known, so levels cannot be compared")
+    if shown.has_levels_of_before(intent, position):
+        return NO_TRACE
     is_changed = position.time_update_msc > position.time_msc
     is_touched = is_changed and not intent.is_after(position.time_update_msc)
     if is_touched or any(not intent.is_after(deal.time_msc) for deal in shown.closings(intent)):
@@ -267,11 +272,11 @@ def _modified(intent: Intent, order: TradeOrder, shown: Shown) -> Verdict:
     """An order that is over keeps what it had last: other values may have come after those asked for."""
     if order.state in OVER and intent.is_after(order.time_done_msc):
         return Never(f"{_state(order)} since before it was sent")
-    if _has_terms(intent, order, shown):
+    was_set_off = bool(intent.number("stoplimit")) and order.type not in BECOMES
+    if not was_set_off and _has_terms(intent, order, shown):
         return _done("state", order=order.ticket)
     if order.symbol not in shown.points:
         return Ambiguous(f"the point of {order.symbol} is not known, so prices cannot be compared")
-    was_set_off = bool(intent.number("stoplimit")) and order.type not in BECOMES
     if was_set_off or order.state in OVER or order.state == c.ORDER_STATE_REQUEST_MODIFY:
         return Ambiguous(f"{_state(order)}, with other values than it asks for")
     return NO_TRACE

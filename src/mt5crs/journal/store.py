@@ -405,6 +405,16 @@ class Journal:
                     break
         return found[::-1]
 
+    def requests(self, numbers: range) -> list[Entry]:
+        """Return the entries with a number in a range as they were begun, whatever became of them."""
+        with self._usable():
+            rows = self._rows(
+                f"select {COLUMNS} from events where key is not null and number >= ? and number < ?"  # noqa: S608
+                " order by number",
+                (numbers.start, numbers.stop),
+            )
+        return [Entry.of([Event(*row)]) for row in rows]
+
     def named(self, name: str) -> list[Entry]:
         """Return the entries of a key, or of a number, of whatever account and principal."""
         with self._usable():

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 """Messages that are taken in in one turn."""
-ROWS_AT_ONCE = 8
+ROWS_AT_ONCE = 4
 """Those with rows among them: copying one takes the time of dozens of the others."""
 WATCH_BUSY, WATCH_IDLE = 0.02, 0.5
 """Seconds between two looks for workers that have died, while something is expected of one, and otherwise."""
