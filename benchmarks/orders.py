@@ -1,7 +1,7 @@
 """Orders and their journal: what durability costs, alone and on the whole way.
 
-The floor is what no durable record can do without: one append to a file of the same disk, with `fdatasync`. An
-order takes two (its intent, its outcome), which ten orders that wait share.
+The floor is what no durable record can do without: one append to a file of the same disk, with `fdatasync`.
+An order takes two (its intent, its outcome), which ten orders that wait share.
 """
 
 import os
@@ -28,7 +28,8 @@ FLOOR = "one append with fdatasync"
 MEMORY = "the same way, journal in memory"
 NETTING = ("--margin-mode", "netting")
 ORDER: dict[str, Any] = {
-    "action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1, "magic": 5, "comment": "bench",
+    "action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1,
+    "magic": 5, "comment": "bench",
 }  # fmt: skip
 CORE = {"retcode": 10009, "deal": 1, "order": 5, "volume": 0.1, "price": 1.1, "code": 1, "text": "Success"}
 NOTE = {**CORE, "how": "answer", "makes": True}

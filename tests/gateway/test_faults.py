@@ -94,6 +94,7 @@ def test_a_fill_that_comes_too_late_for_its_caller_is_told_later(tmp_path: Path)
         while (found := mt5.outcome(caught.value.key)) and found.state == "unknown":
             assert time.monotonic() < give_up  # each look is a round trip
         assert found is not None
+        assert found.result is not None
         (position,) = mt5.positions_get() or ()
         assert (found.state, found.result.order) == ("done", position.ticket)
 

@@ -519,3 +519,24 @@ def test_levels_that_nobody_of_ours_had_set_leave_it_unknown(bridge: Bridge) -> 
     bridge.terminal.carry_out(_op("order_send"), [{**stops, "sl": 0.55}])  # somebody else
     bridge.pass_time(HORIZON + 12.0)
     assert outcome(bridge, "lost").state == "unknown"
+
+
+def test_the_order_of_an_earlier_request_proves_nothing_of_its_twin(bridge: Bridge) -> None:
+    bridge.call("order_send", LONG, key="first")
+    bridge.restart()
+    lose_answer(bridge, executed=False)
+    bridge.ask("order_send", LONG, key="twin")
+    bridge.pass_time(HORIZON + 12.0)
+    assert outcome(bridge, "twin").state == "absent"
+
+
+def test_a_change_that_a_later_one_has_overtaken_stays_unknown(bridge: Bridge) -> None:
+    pending = {**MINE, "action": 5, "type": 2, "price": 0.5}
+    ticket = bridge.call("order_send", pending).value.order
+    lose_answer(bridge)
+    change = {"action": 7, "order": ticket, "symbol": "EURUSD", "price": 0.6}
+    bridge.ask("order_send", change, key="lost", timeout=0.5)
+    bridge.pump()
+    bridge.call("order_send", {**change, "price": 0.7})
+    bridge.pass_time(HORIZON + 12.0)
+    assert outcome(bridge, "lost").state == "unknown"

@@ -458,8 +458,10 @@ class Orders:
         }
 
     def close(self) -> None:
-        """Let the journal go."""
+        """Write what the terminal said when it was closed, and let the journal go."""
         if self.journal is not None:
+            if self._answered:
+                self._conclude()
             self.journal.close()
             self.journal = None
 

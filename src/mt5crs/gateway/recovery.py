@@ -19,8 +19,8 @@ from mt5crs.gateway.comments import Comments
 from mt5crs.gateway.orders import MAKERS, Orders
 from mt5crs.gateway.strangers import Strangers
 from mt5crs.journal import tags
+from mt5crs.journal.changes import is_overtaken, levels_before
 from mt5crs.journal.entries import CORE, Entry
-from mt5crs.journal.levels import levels_before
 from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import Journal, Told
@@ -45,6 +45,9 @@ TICK_EVERY = 5.0
 DAY = 86_400
 END = 2**32 - 1
 """A time after all others: that of the server's clock may be anything."""
+
+_SYMBOL = {kind.n_fields: kind.__match_args__.index("symbol") for kind in (TradeOrder, TradePosition)}
+"""Where a row has its symbol, by its length."""
 
 Question = tuple[str, Bound]
 Flow = Generator[Question, Result, None]
@@ -166,26 +169,23 @@ class Recovery:
 
     def _look(self, journal: Journal, now: float) -> Flow:
         """Ask, in an order in which nothing can slip through, and judge."""
-        waiting = {number: entry for number, entry in journal.watched.items() if entry.request is not None}
         terminal = yield "terminal_info", ()
         account = yield "account_info", ()
         if terminal.value is None or account.value is None or not TerminalInfo(terminal.value).connected:
             return
-        points: dict[str, float] = {}
-        for symbol in sorted(
-            {str((entry.request or {}).get("symbol", "")) for entry in waiting.values()} - {""}
-        ):
-            info = yield "symbol_info", (symbol,)
-            if info.value is not None:
-                points[symbol] = SymbolInfo(info.value).point
-            self._take_tick(now, (yield "symbol_info_tick", (symbol,)))
         # What is open comes first: an order that leaves it meanwhile is in the history that follows.
         orders = yield "orders_get", (None, None, None)
-        earliest = min((entry.note["after"] for entry in waiting.values()), default=inf)
+        earliest = min((entry.note["after"] for entry in journal.watched.values()), default=inf)
         start = max(0, int(min(earliest, self._orders.server_time.earliest - DAY)))
         history = yield "history_orders_get", (start, END, None, None, None)
         deals = yield "history_deals_get", (start, END, None, None, None)
         positions = yield "positions_get", (None, None, None)
+        points: dict[str, float] = {}
+        for symbol in sorted(_symbols(journal, (orders, history, positions))):
+            info = yield "symbol_info", (symbol,)
+            if info.value is not None:
+                points[symbol] = SymbolInfo(info.value).point
+            self._take_tick(now, (yield "symbol_info_tick", (symbol,)))
         terminal = yield "terminal_info", ()
         if None in (orders.value, history.value, deals.value, positions.value, terminal.value):
             return
@@ -197,9 +197,7 @@ class Recovery:
             deals=[TradeDeal(row) for row in deals.value],
             positions=[TradePosition(row) for row in positions.value],
             points=points,
-            claimed=journal.claims(min((entry.at for entry in waiting.values()), default=0))
-            if waiting
-            else {},
+            claimed=journal.claims,
             hedging=AccountInfo(account.value).margin_mode == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
         )
         for name, rows in (
@@ -207,20 +205,21 @@ class Recovery:
         ):  # fmt: skip
             self._comments.notice_strangers(name, rows)
         self._strangers.looked(journal, self._orders.server_time.earliest)
-        if waiting:
-            self._conclude(journal, waiting, observed, now, TerminalInfo(terminal.value).connected)
+        self._conclude(journal, observed, now, TerminalInfo(terminal.value).connected)
 
     # ---- conclusions ----
 
-    def _conclude(
-        self, journal: Journal, waiting: dict[int, Entry], observed: Observed, now: float, connected: bool
-    ) -> None:
+    def _conclude(self, journal: Journal, observed: Observed, now: float, connected: bool) -> None:
+        # All that is open now, not when the look began: what was sent meanwhile explains orders too.
+        waiting = {number: entry for number, entry in journal.watched.items() if entry.request is not None}
+        if not waiting:
+            return
         verdicts = judge([self._intent(journal, entry, now) for entry in waiting.values()], observed)
         is_synchronised = connected and _shows_what_is_known(observed, min(waiting))
         told: list[Told] = []
         for number, verdict in verdicts.items():
             entry = waiting[number]
-            step = self._step(entry, verdict, is_synchronised)
+            step = self._step(journal, entry, verdict, is_synchronised)
             if step is not None:
                 told.append(step)
         if not told:
@@ -230,6 +229,7 @@ class Recovery:
                 "order %s of %s: %s (%s)", entry.key, entry.principal, entry.state.value, step.note["how"]
             )
             self._before.pop(entry.number, None)
+            self._told.pop(entry.number, None)
             self._orders.settle(entry)
 
     def _intent(self, journal: Journal, entry: Entry, now: float) -> Intent:
@@ -241,7 +241,7 @@ class Recovery:
         levels = levels_before(journal, entry)
         return Intent(entry.number, entry.request or {}, tag, (entry.note["after"], before), levels)
 
-    def _step(self, entry: Entry, verdict: Verdict, is_synchronised: bool) -> Told | None:
+    def _step(self, journal: Journal, entry: Entry, verdict: Verdict, is_synchronised: bool) -> Told | None:
         """Return what a verdict has the journal told, None where everything stays as it is."""
         if isinstance(verdict, Done):
             # What is taken for not carried out may be brought about by another request later.
@@ -253,19 +253,34 @@ class Recovery:
         if isinstance(verdict, Never):
             return self._absent(entry, verdict.why, "state")
         if isinstance(verdict, Ambiguous):
-            if self._told.get(entry.number) != verdict.why:
-                self._told[entry.number] = verdict.why
-                log.warning("order %s of %s stays unknown: %s", entry.key, entry.principal, verdict.why)
+            self._note_unknown(entry, verdict.why)
+            return None
+        if is_overtaken(journal, entry):
+            self._note_unknown(entry, "a later request has changed the same since")
             return None
         in_doubt = self._orders.seconds_in_doubt(entry)
         if not is_synchronised or in_doubt < self._horizon:
             return None
         return self._absent(entry, f"no trace of it within {in_doubt:.0f} s", "no trace")
 
+    def _note_unknown(self, entry: Entry, why: str) -> None:
+        if self._told.get(entry.number) != why:
+            self._told[entry.number] = why
+            log.warning("order %s of %s stays unknown: %s", entry.key, entry.principal, why)
+
     def _absent(self, entry: Entry, why: str, how: str) -> Told:
         before = self._before.get(entry.number)
         note: dict[str, Any] = {"text": why, "how": how}
         return Told(entry.number, Step.MISS, note if before is None else {**note, "before": before})
+
+
+def _symbols(journal: Journal, shown: Sequence[Result]) -> set[str]:
+    """Return the symbols that open requests are about, by name or by the order or position that they name."""
+    requests = [entry.request or {} for entry in journal.watched.values()]
+    named = {request.get(name, 0) for request in requests for name in ("position", "order")} - {0}
+    rows = [row for result in shown for row in result.value or ()]
+    about = {row[_SYMBOL[len(row)]] for row in rows if row[0] in named}
+    return about | {str(request.get("symbol", "")) for request in requests} - {""}
 
 
 def _proven(entry: Entry, verdict: Done) -> Told:

@@ -45,7 +45,7 @@ class Strangers:
         if legacy is None:
             journal.set_meta(LEGACY, max(newest, earliest))
             return
-        claimed = journal.claims(0) if newest > legacy else {}
+        claimed = journal.claims if newest > legacy else {}
         young = [s for s in self._seen.values() if s.time > legacy and s.order not in claimed]
         self._seen.clear()
         if young and not journal.latch:

@@ -103,6 +103,7 @@ class Journal:
         self._account = account
         self._clock = clock
         self._latch = ""
+        self._claims: dict[int, int] | None = None
         self._lease = _take_lease(path) if writes and path is not None else None
         try:
             with self._usable():
@@ -283,6 +284,7 @@ class Journal:
         for told in accepted:
             entry = entries[told.entry]
             entry.take(told.step, now, told.note, told.body)
+            self._claim(entry.number, told.note)
             if entry.state not in WATCHED:
                 self.watched.pop(entry.number, None)
             else:
@@ -339,6 +341,7 @@ class Journal:
         for (number,) in self._rows("select distinct entry from events where number > ?", (before,)):
             entry = self.entry(number)
             if entry is not None:
+                self._claim(number, entry.outcome)
                 self.watched.pop(number, None)
                 if entry.state in WATCHED:
                     self.watched[number] = entry
@@ -439,19 +442,25 @@ class Journal:
             for number in numbers
         )
 
-    def claims(self, since: int) -> dict[int, int]:
-        """Return which entry an order belongs to, by its ticket, of what was settled since a moment.
+    @property
+    def claims(self) -> dict[int, int]:
+        """Which entry made an order, by the order's ticket, of what was settled within `KEEP` seconds."""
+        if self._claims is None:
+            since = self._clock() - int(KEEP * 1e9)
+            with self._usable():
+                rows = self._rows(
+                    f"select {COLUMNS} from events where key is null and at >= ? order by number",  # noqa: S608
+                    (since,),
+                )
+            self._claims = {}
+            for row in rows:
+                self._claim(Event(*row).entry, decode(Event(*row).note))
+        return self._claims
 
-        Args:
-            since: Nanoseconds since the epoch.
-        """
-        with self._usable():
-            rows = self._rows(
-                f"select {COLUMNS} from events where key is null and at >= ?"  # noqa: S608 - our names
-                " and step in ('finish', 'prove', 'resolve') order by number",
-                (since,),
-            )
-        return {ticket: event.entry for event in (Event(*row) for row in rows) if (ticket := order_of(event))}
+    def _claim(self, entry: int, note: dict[str, Any]) -> None:
+        ticket = note.get("order", 0) if note.get("makes") else 0
+        if ticket and self._claims is not None:
+            self._claims[ticket] = entry
 
     def events(self) -> Iterator[Event]:
         """Yield all events in order."""
@@ -564,12 +573,6 @@ class _Usable:
             hint = next((hint for word, hint in HINTS if word in str(error)), DAMAGED)
             where = self._path or "in memory"
             raise JournalUnusable(f"the journal {where} cannot be used: {error}", hint=hint) from error
-
-
-def order_of(event: Event) -> int:
-    """Return the ticket of the order that an event says was made, 0 where none was."""
-    note = decode(event.note)
-    return int(note["order"]) if note.get("makes") else 0
 
 
 def _take_lease(path: Path) -> sqlite3.Connection:
