@@ -18,6 +18,20 @@ IPC_CALL_FAILED: LastError = (mt5.RES_E_INTERNAL_FAIL, "IPC call failed")
 NO_IPC_CONNECTION: LastError = (mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 IPC_TIMEOUT: LastError = (mt5.RES_E_INTERNAL_FAIL_TIMEOUT, "IPC timeout")
 
+NOT_SENT = frozenset(
+    {
+        mt5.RES_E_INVALID_PARAMS,
+        mt5.RES_E_NO_MEMORY,
+        mt5.RES_E_NOT_FOUND,
+        mt5.RES_E_INVALID_VERSION,
+        mt5.RES_E_AUTH_FAILED,
+        mt5.RES_E_UNSUPPORTED,
+        mt5.RES_E_AUTO_TRADING_DISABLED,
+        mt5.RES_E_INTERNAL_FAIL_INIT,
+        mt5.RES_E_INTERNAL_FAIL_CONNECT,
+    }
+)
+"""Codes that say that a trade request did not set out; with any other one it may have been carried out."""
 NO_ANSWER = frozenset(
     {
         mt5.RES_E_INTERNAL_FAIL,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mt5crs.errors import JournalUnusable, KeyConflict, SettingError
@@ -328,3 +329,51 @@ def test_open_states_are_the_ones_that_are_kept(journal: Journal) -> None:
     entries = begin(journal, "a", "b")
     journal.record([Told(entries[0].number, Step.DOUBT, {"text": "?"})])
     assert {e.state for e in journal.watched.values()} == set(OPEN)
+
+
+def test_an_operator_and_an_answer_at_once_are_one_of_them(path: Path, journal: Journal) -> None:
+    (entry,) = begin(journal, "k")
+    journal.record([Told(entry.number, Step.DOUBT, {"text": "?"})])
+    operator = Journal(path, ACCOUNT, writes=False)
+    operator.record([Told(entry.number, Step.RESOLVE, {**DONE, "order": 4711, "how": "operator"})])
+    operator.close()
+    (now,) = journal.record([Told(entry.number, Step.FINISH, DONE, RESULT)])  # without having looked
+    assert (now.state, now.outcome["order"]) == (State.DONE, 4711)
+    assert [event.step for event in journal.events_of(entry.number)] == ["begin", "doubt", "resolve"]
+    assert whole(journal) == []
+
+
+def test_a_step_that_cannot_follow_is_found(path: Path, journal: Journal) -> None:
+    (entry,) = begin(journal, "k")
+    journal.record([Told(entry.number, Step.FINISH, DONE, RESULT)])
+    events = list(journal.events())
+    unlinked = chain.Event(3, entry.number, "finish", 1, None, None, None, b"\x80", b"", None)
+    rogue = msgspec.structs.replace(unlinked, link=chain.link(events[-1].link, unlinked))
+    assert chain.faults(journal.id, [*events, rogue]) == [
+        f"event 3 (finish) cannot follow what entry {entry.number} was"
+    ]
+    assert Entry.of([*events, rogue]).state is State.DONE
+
+
+def test_a_log_that_was_taken_away_refuses_what_comes(path: Path, journal: Journal) -> None:
+    begin(journal, "before")
+    log = path.with_name(f"{path.name}-wal")
+    log.rename(log.with_suffix(".aside"))
+    with pytest.raises(JournalUnusable, match="moved or removed"):
+        begin(journal, "k")
+
+
+def test_a_link_to_a_journal_is_that_journal(path: Path, journal: Journal, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(SettingError, match="another gateway uses"):
+        Journal(link, ACCOUNT)
+
+
+def test_what_an_export_says_is_what_it_holds(journal: Journal) -> None:
+    begin(journal, "a")
+    heading, line = export.lines(journal.id, journal.events())
+    changed = line.replace(b'"volume":0.1', b'"volume":9.1')
+    assert changed != line
+    with pytest.raises(SettingError, match="not what its event holds"):
+        list(export.read([heading, changed], "copy")[1])

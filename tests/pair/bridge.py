@@ -15,7 +15,7 @@ from mt5crs.terminal.port import Deferred, then
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
 from mt5crs.wire.messages import Many
-from mt5crs.wire.request import Done, Fill
+from mt5crs.wire.request import Done, Fill, Pins
 from mt5crs.wire.session import Session
 
 HORIZON = 60.0
@@ -84,7 +84,7 @@ class Bridge:
         self.principal = principal
         self.terminal = CountingTerminal(lambda: START + self.now)
         self.watches: set[tuple[str, str]] = set()
-        self.pins: dict[str, str] = {}
+        self.pins = Pins()
         self.session = self.connect()
         self.to_gateway: Fate = arrives
         self.to_client: Fate = arrives

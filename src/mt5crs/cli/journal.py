@@ -189,9 +189,12 @@ def resolve(
     """Decide what the terminal could not tell: look into its history first. The gateway may be running."""
     if latch == (name is not None) or (name is not None and (executed is not None) == not_executed):
         raise typer.BadParameter("say KEY with --executed TICKET or --not-executed, or --latch alone")
+    from mt5crs.journal.store import LEGACY
+
     with _journal(journal) as opened:
         if name is None:
             opened.latch = ""
+            opened.set_meta(LEGACY, None)  # what is there now is let be
             typer.echo("orders go on")
             return
         entry = _one(opened, name)
@@ -205,13 +208,14 @@ def resolve(
 
 
 def _decided(entry: "Entry", step: Step, ticket: int | None) -> Any:
-    from mt5crs.journal.store import Told
+    from mt5crs.journal.store import MAKERS, Told
 
     noted: dict[str, Any] = {"code": c.RES_S_OK, "text": "decided by an operator", "how": OPERATOR}
     if ticket is not None:
         asked = entry.request or {}
         core = {"retcode": c.TRADE_RETCODE_DONE, "deal": 0, "order": ticket}
-        noted |= core | {"volume": asked.get("volume", 0.0), "price": asked.get("price", 0.0), "makes": True}
+        makes = asked.get("action") in MAKERS
+        noted |= core | {"volume": asked.get("volume", 0.0), "price": asked.get("price", 0.0), "makes": makes}
     return Told(entry.number, step, noted)
 
 

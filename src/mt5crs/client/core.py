@@ -15,6 +15,7 @@ from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
+from mt5crs.wire.request import Pins
 from mt5crs.wire.session import Session
 
 # What a successful WATCH operation adds to, or takes from, the things this client watches.
@@ -161,14 +162,14 @@ class Core:
         settings: Where the gateway is, and how long to wait for it.
         name: The client's name for itself, the same on all its connections.
         watches: What it watches, for the gateway to establish again after a restart.
-        pins: The journal that keeps each account's orders, as this client met it first.
+        pins: The account and the journal that this client met first, and keeps to.
     """
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self.settings = Settings.read(flags)
         self.rename()
         self.watches: set[tuple[str, str]] = set()
-        self.pins: dict[str, str] = {}
+        self.pins = Pins()
         self._open = True
 
     def rename(self) -> None:

@@ -11,7 +11,6 @@ from mt5crs.gateway.comments import Comments
 from mt5crs.gateway.operations import Operations
 from mt5crs.gateway.orders import Orders
 from mt5crs.gateway.recovery import HORIZON, Recovery
-from mt5crs.gateway.strangers import Strangers
 from mt5crs.journal.store import PRUNED_AT_ONCE, Journal
 from mt5crs.terminal.port import TerminalPort
 
@@ -49,13 +48,9 @@ class Desk:
         self._next_pruning = 0.0
         self.counters: defaultdict[str, int] = defaultdict(int)  # a Counter takes three times as long
         self.orders = Orders(terminal, lambda: opens(account), self.counters, clock)
-        strangers = Strangers(self._journal)
-        comments = Comments(self._journal, strangers.notice)
+        comments = Comments(lambda: self.orders.journal)
         self.operations = Operations(terminal, self.orders, comments, self.counters)
-        self._recovery = Recovery(terminal, self.orders, comments, strangers, horizon)
-
-    def _journal(self) -> Journal | None:
-        return self.orders.journal
+        self._recovery = Recovery(terminal, self.orders, comments, horizon)
 
     @property
     def account(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from mt5crs.errors import Busy
 from mt5crs.gateway.transfers import Frames
@@ -12,6 +13,14 @@ PER_PEER = 256
 """Requests of one connection that wait for the terminal at a time."""
 
 
+class _Waiting(NamedTuple):
+    """A request that waits: until when, for what, and how it takes it."""
+
+    until: float
+    deferred: Deferred
+    take: Callable[[Result], None]
+
+
 class Held:
     """What the terminal has in hand, by connection.
 
@@ -20,14 +29,14 @@ class Held:
     """
 
     def __init__(self) -> None:
-        self._until: dict[tuple[bytes, int], float] = {}
+        self._waiting: dict[tuple[bytes, int], _Waiting] = {}
         self.ready: deque[tuple[bytes, Frames]] = deque()
 
     def __contains__(self, request: tuple[bytes, int]) -> bool:
-        return request in self._until
+        return request in self._waiting
 
     def __bool__(self) -> bool:
-        return bool(self._until)
+        return bool(self._waiting)
 
     def make_room(self, peer: bytes) -> None:
         """See that one more request of a connection can wait.
@@ -50,21 +59,23 @@ class Held:
             deferred: The answer to come.
             answer: Makes the message of it.
         """
-        self._until[peer, id_] = until
 
         def take(result: Result) -> None:
-            if self._until.pop((peer, id_), None) is not None:
+            if self._waiting.pop((peer, id_), None) is not None:
                 self.ready.append((peer, answer(result)))
 
+        self._waiting[peer, id_] = _Waiting(until, deferred, take)
         deferred.then(take)
 
     def in_hand(self, peer: bytes) -> list[int]:
         """Return the ids of a connection's requests."""
-        return [id_ for owner, id_ in self._until if owner == peer]
+        return [id_ for owner, id_ in self._waiting if owner == peer]
 
     def drop(self, peer: bytes, id_: int) -> None:
         """Forget a request; its answer is not sent."""
-        self._until.pop((peer, id_), None)
+        waiting = self._waiting.pop((peer, id_), None)
+        if waiting is not None:
+            waiting.deferred.forget(waiting.take)
 
     def drop_peer(self, peer: bytes) -> None:
         """Forget all requests of a connection."""
@@ -73,5 +84,5 @@ class Held:
 
     def sweep(self, now: float) -> None:
         """Forget the requests that nobody waits for any more."""
-        for request in [request for request, until in self._until.items() if until < now]:
-            del self._until[request]
+        for request in [request for request, waiting in self._waiting.items() if waiting.until < now]:
+            self.drop(*request)

@@ -16,7 +16,6 @@ from typing import Any
 from mt5crs import points
 from mt5crs.api import OPERATIONS
 from mt5crs.constants import (
-    TRADE_ACTION_CLOSE_BY,
     TRADE_ACTION_DEAL,
     TRADE_ACTION_PENDING,
     TRADE_RETCODE_TIMEOUT,
@@ -28,14 +27,16 @@ from mt5crs.errors import (
     KeyConflict,
     NotExecuted,
     OutcomeUnknown,
+    SettingError,
     SplitBrain,
 )
 from mt5crs.gateway.servertime import ServerTime
 from mt5crs.journal import tags
 from mt5crs.journal.entries import Entry, core_of, encode
 from mt5crs.journal.states import OPEN, State, Step
-from mt5crs.journal.store import Begin, Journal, Told
-from mt5crs.last_error import NO_ANSWER, NOT_FOUND, SUCCESS
+from mt5crs.journal.store import MAKERS, Begin, Journal, Told
+from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NOT_FOUND, NOT_SENT, SUCCESS
+from mt5crs.model import Tick
 from mt5crs.operation import Result, Unasked, done
 from mt5crs.terminal.port import Deferred, TerminalPort, then
 
@@ -47,6 +48,8 @@ LOOK_AFTER = 2.0
 """Seconds without an answer after which the terminal is looked through for what became of an order."""
 PATIENCE = 60.0
 """Seconds after which nobody waits any more for an answer without a deadline."""
+OUT_LIMIT = 3600.0
+"""Seconds after which an answer that the terminal owes is not expected any more."""
 MARGIN = 0.4
 """Seconds before a client's deadline at which it is told that the outcome is unknown."""
 TURN = 0.1
@@ -57,9 +60,9 @@ TAGGED = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING})
 """The actions that make an order whose comment is the user's."""
 NO_VERDICT = frozenset({TRADE_RETCODE_TIMEOUT})
 """Return codes that leave it open whether the order was carried out."""
-MAKERS = TAGGED | {TRADE_ACTION_CLOSE_BY}
-"""The actions that make an order at all."""
 ORDER_SEND = OPERATIONS["order_send"]
+NOT_YET = Result(None, IPC_TIMEOUT)
+"""Stands for an answer that has not come yet."""
 
 
 class Order:
@@ -132,12 +135,13 @@ class Orders:
         self._answered: list[tuple[Order, Result]] = []
         self._held: dict[tuple[str, str], Order] = {}
         self._unwritten = False
-        self._next_try = 0.0
+        self._next_try = self._blocked_until = 0.0
         self._why: JournalUnusable | None = None
         self.journal: Journal | None = None
         self.server_time = ServerTime()
         self.latest_symbol = ""
-        self._reopen()
+        self._out: dict[int, float] = {}  # entries that the terminal owes an answer to, and since when
+        self._reopen(first=True)
 
     # ---- asking ----
 
@@ -168,7 +172,7 @@ class Orders:
         if entry is not None:
             self._counters["repeated-key"] += 1
             return self._known(entry, until, now)
-        self._check(journal)
+        self._check(journal, now)
         if len(self._held) >= QUEUE:
             raise Busy(f"{QUEUE} orders wait for the terminal already")
         order = Order(request, principal, key, until if until < inf else now + PATIENCE)
@@ -199,7 +203,7 @@ class Orders:
         self._held[entry.principal, entry.key] = order
         return order.deferred
 
-    def _check(self, journal: Journal) -> None:
+    def _check(self, journal: Journal, now: float) -> None:
         """See that orders may go on.
 
         Raises:
@@ -212,7 +216,7 @@ class Orders:
                 latch,
                 hint="stop the other gateway, then `mt5crs journal resolve --latch` on this one's journal",
             )
-        if self._unwritten and self._why is not None:
+        if self._why is not None and (self._unwritten or now < self._blocked_until):
             raise self._why
 
     def outcome(self, principal: str, key: str, now: float) -> Result:
@@ -240,7 +244,7 @@ class Orders:
         while self._waiting:
             for order in self._begin(now):
                 self._tell_terminal(order, now)
-        if self._answered:
+        if self._answered and not self._unwritten:
             self._conclude()
 
     def _begin(self, now: float) -> list[Order]:
@@ -256,11 +260,12 @@ class Orders:
             journal = self._journal(now)
             entries = journal.begin(
                 [
-                    Begin(order.principal, order.key, order.request, self._noted(order.request))
+                    Begin(order.principal, order.key, order.request, self._noted(order.request, now))
                     for order in going
                 ]
             )
         except JournalUnusable as error:
+            self._why, self._blocked_until = error, now + RETRY
             self._counters[error.code] += len(going)
             for order in going:
                 self._settle(order, Unasked(ORDER_SEND, error))
@@ -270,22 +275,44 @@ class Orders:
         points.reach(points.AFTER_INTENT)
         return going
 
-    def _noted(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _noted(self, request: dict[str, Any], now: float) -> dict[str, Any]:
         is_tagged = request.get("action") in TAGGED and tags.has_room(request.get("comment", ""))
-        return {"tagged": is_tagged, "after": self.server_time.earliest}
+        symbol = request.get("symbol", "")
+        if symbol and not self.server_time.is_fresh(now):
+            self.see_time(symbol, now)
+        return {
+            "tagged": is_tagged,
+            "after": self.server_time.earliest,
+            "vague": not self.server_time.is_fresh(now),
+        }
+
+    def see_time(self, symbol: str, now: float) -> None:
+        """Look at the server's time where that needs no waiting; else the next order has it."""
+
+        def take(result: Result) -> None:
+            if result.value is not None:
+                self.server_time.see(Tick(result.value).time_msc / 1000, now)
+
+        try:
+            then(self._terminal.call(OPERATIONS["symbol_info_tick"], [symbol]), take)
+        except Busy:
+            pass
+        except Exception:  # a defect of ours: the order goes on without
+            log.exception("defect while looking at the time")
 
     def _tell_terminal(self, order: Order, now: float) -> None:
         order.sent, order.is_out = now, True
+        if order.entry is not None:
+            self._out[order.entry.number] = now
         self.latest_symbol = order.request.get("symbol") or self.latest_symbol
         try:
             answer = self._terminal.call(ORDER_SEND, [self._tagged(order)], order.until)
         except Busy as error:
-            self._answered.append((order, Unasked(ORDER_SEND, error)))
+            self._take_answer(order, Unasked(ORDER_SEND, error))
             return
         except Exception:  # a defect of ours: the terminal may have heard of it
             log.exception("defect while sending an order")
-            order.is_out = False
-            self._answered.append((order, Result(None, (min(NO_ANSWER), "the gateway failed"))))
+            self._take_answer(order, Result(None, IPC_CALL_FAILED))
             return
         then(answer, partial(self._take_answer, order))
 
@@ -299,6 +326,8 @@ class Orders:
 
     def _take_answer(self, order: Order, result: Result) -> None:
         order.is_out = False
+        if order.entry is not None:
+            self._out.pop(order.entry.number, None)
         self._answered.append((order, result))
 
     def _conclude(self) -> None:
@@ -347,12 +376,16 @@ class Orders:
         """Return the entries whose outcome somebody waits for, though the terminal owes no answer."""
         return [o.entry for o in self._held.values() if o.entry is not None and not o.is_out]
 
-    def seconds_in_doubt(self, entry: Entry) -> float:
+    def seconds_in_doubt(self, entry: Entry, now: float) -> float:
         """Return how long ago an order must have left its traces; 0 while the terminal still has it."""
-        order = self._held.get((entry.principal, entry.key))
-        if order is not None and order.is_out:
+        out = self._out.get(entry.number)
+        if out is not None and now - out < OUT_LIMIT:
             return 0.0
         return (self._clock() - entry.since) / 1e9
+
+    def age(self, entry: Entry) -> float:
+        """Return how many seconds ago an entry was begun."""
+        return (self._clock() - entry.at) / 1e9
 
     # ---- time ----
 
@@ -386,20 +419,21 @@ class Orders:
     def _doubt(self, late: list[Order]) -> None:
         journal = self.journal
         waiting = [o for o in late if o.entry is not None and o.entry.state is State.SENT]
-        for order in late:
-            order.doubtful = Result(None, (min(NO_ANSWER), "no answer yet"))
-        if journal is None or not waiting:
+        if journal is None:
             return
         note = {"text": f"no answer within {LOOK_AFTER:g} s"}
         try:
             journal.record([Told(o.entry.number, Step.DOUBT, note) for o in waiting if o.entry is not None])
         except JournalUnusable as error:
-            log.error("%s", error)  # it is doubted again when the gateway starts
+            self._mark_unwritten(error)
+            return
+        for order in late:
+            order.doubtful = NOT_YET
 
     def _give_up(self, order: Order) -> None:
         """Tell a client that the outcome is not known, just before it finds out by itself."""
         doubtful = order.doubtful
-        if doubtful is None or doubtful.error[1] == "no answer yet":
+        if doubtful is None or doubtful is NOT_YET:
             text = "what became of it is not known yet"
             failure = OutcomeUnknown(f"order_send: {text}", key=order.key)
             self._settle(order, Unasked(ORDER_SEND, failure))
@@ -421,7 +455,7 @@ class Orders:
             raise self._why or JournalUnusable("the journal is closed")
         return self.journal
 
-    def _reopen(self) -> None:
+    def _reopen(self, *, first: bool = False) -> None:
         try:
             journal = self._open_journal()
             try:
@@ -429,6 +463,11 @@ class Orders:
             except BaseException:
                 journal.close()
                 raise
+        except SettingError as error:
+            if first:  # the gateway does not start
+                raise
+            self._why = JournalUnusable(error.message, hint=error.hint)
+            return
         except JournalUnusable as error:
             if self._why is None:
                 log.error("orders are refused: %s", error)
@@ -493,7 +532,7 @@ def _told(order: Order, result: Result) -> Told:
         return Told(number, Step.REFUSE, {"text": result.failure.message, "how": "unasked"})
     noted = {"code": code, "text": text, "how": "answer", "makes": order.request.get("action") in MAKERS}
     if result.value is None:
-        return Told(number, Step.DOUBT if code in NO_ANSWER else Step.REFUSE, noted)
+        return Told(number, Step.REFUSE if code in NOT_SENT else Step.DOUBT, noted)
     if result.value[0] in NO_VERDICT:
         return Told(number, Step.DOUBT, noted)
     return Told(number, Step.FINISH, {**core_of(result.value), **noted}, result.value)

@@ -9,37 +9,41 @@ import logging
 from collections.abc import Generator, Sequence
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.constants import ACCOUNT_MARGIN_MODE_RETAIL_HEDGING
 from mt5crs.errors import Busy, JournalUnusable
 from mt5crs.gateway.comments import Comments
-from mt5crs.gateway.orders import MAKERS, Orders
-from mt5crs.gateway.strangers import Strangers
+from mt5crs.gateway.orders import Orders
+from mt5crs.gateway.strangers import look_for_strangers
 from mt5crs.journal import tags
 from mt5crs.journal.changes import is_overtaken, levels_before
 from mt5crs.journal.entries import CORE, Entry
 from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
 from mt5crs.journal.states import OPEN, State, Step
-from mt5crs.journal.store import Journal, Told
+from mt5crs.journal.store import MAKERS, Journal, Told
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, Tick, TradeDeal, TradeOrder, TradePosition
 from mt5crs.operation import Result
-from mt5crs.terminal.port import Deferred, TerminalPort, then
+from mt5crs.terminal.port import TerminalPort, then
 
 log = logging.getLogger(__name__)
 
 HORIZON = 60.0
 """Seconds in doubt after which an order without a trace was not carried out."""
 FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 15.0
 """Seconds between two looks: the first pause, doubled up to the longest one."""
+LATE_LOOK = 600.0
+"""Seconds between two looks for late traces of what was found to be absent."""
+LATE_TRACES = 3 * 86_400.0
+"""Seconds for which they are looked for."""
 LOOK_LIMIT = 60.0
 """Seconds after which a look that does not end is given up."""
 WATCH = 30.0
-"""Seconds between two looks while nothing is in doubt: for late traces, and for orders of other journals."""
+"""Seconds between two looks for orders of other journals."""
 TICK_EVERY = 5.0
 """Seconds between two looks at the server's time while orders are sent."""
 DAY = 86_400
@@ -53,6 +57,18 @@ Question = tuple[str, Bound]
 Flow = Generator[Question, Result, None]
 
 
+class Proof(NamedTuple):
+    """What the evidence is worth.
+
+    Attributes:
+        is_synchronised: Whether something that is not shown is not there.
+        keeps_tags: Whether the broker leaves our tags on comments.
+    """
+
+    is_synchronised: bool
+    keeps_tags: bool
+
+
 class Recovery:
     """The looks.
 
@@ -60,7 +76,6 @@ class Recovery:
         terminal: What is looked through.
         orders: Whose requests are in doubt.
         comments: Knows which tags are ours.
-        strangers: Where orders of other journals are reported.
         horizon: See `HORIZON`.
     """
 
@@ -69,16 +84,16 @@ class Recovery:
         terminal: TerminalPort,
         orders: Orders,
         comments: Comments,
-        strangers: Strangers,
         horizon: float = HORIZON,
     ) -> None:
         self._terminal = terminal
         self._orders = orders
         self._comments = comments
-        self._strangers = strangers
         self._horizon = horizon
         self._flow: Flow | None = None
+        self._stalled: Question | None = None
         self._started = -inf
+        self._late_look = 0.0
         self._pause = FIRST_PAUSE
         self._unknown = 0
         self._next_tick = 0.0
@@ -96,13 +111,15 @@ class Recovery:
         due = self._due(journal)
         if self._flow is not None and now > self._started + LOOK_LIMIT:
             self._flow = None
+        elif self._flow is not None and self._stalled is not None:
+            self._put(self._flow, self._stalled)
         if self._flow is None and now >= due:
             self._started = now
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             self._flow = self._look(journal, now)
             self._go_on(self._flow, None)
             due = self._due(journal)
-        return max(0.0, due - now)
+        return FIRST_PAUSE if self._stalled is not None else max(0.0, due - now)
 
     def _settle_what_others_decided(self, journal: Journal) -> None:
         for entry in self._orders.in_doubt():
@@ -120,16 +137,22 @@ class Recovery:
             return self._started + self._pause
         return self._started + WATCH if journal.id or journal.watched else inf
 
+    def _looked_for(self, journal: Journal, now: float) -> dict[int, Entry]:
+        """Return the entries whose traces this look is for; those that seem absent have fewer looks."""
+        is_late_look = now >= self._late_look
+        if is_late_look:
+            self._late_look = now + LATE_LOOK
+        return {
+            number: entry
+            for number, entry in journal.watched.items()
+            if entry.state in OPEN or (is_late_look and self._orders.age(entry) < LATE_TRACES)
+        }
+
     def _see_time(self, now: float) -> None:
         """Keep the server's time while orders are sent: they are looked for from there on."""
-        symbol = self._orders.latest_symbol
-        if not symbol or now < self._next_tick:
-            return
-        self._next_tick = now + TICK_EVERY
-        self._orders.latest_symbol = ""
-        answer = self._ask("symbol_info_tick", (symbol,))
-        if answer is not None:
-            then(answer, partial(self._take_tick, now))
+        if self._orders.latest_symbol and now >= self._next_tick:
+            self._next_tick = now + TICK_EVERY
+            self._orders.see_time(self._orders.latest_symbol, now)
 
     def _take_tick(self, now: float, result: Result) -> None:
         if result.value is not None:
@@ -139,33 +162,33 @@ class Recovery:
 
     def _go_on(self, flow: Flow, answer: Result | None) -> None:
         """Ask what a look wants to know next, until it ends or an answer is to come."""
-        while flow is self._flow:
-            asked = None
-            try:
-                asked = self._ask(*(next(flow) if answer is None else flow.send(answer)))
-            except StopIteration:
-                pass
-            except JournalUnusable as error:
-                log.error("%s", error)
-            except Exception:  # a defect of ours must not cost the gateway
-                log.exception("defect while looking for orders")
-            if asked is None:
-                self._flow = None
-                return
-            if isinstance(asked, Deferred) and asked.result is None:
-                asked.then(partial(self._go_on, flow))
-                return
-            answer = asked.result if isinstance(asked, Deferred) else asked
-
-    def _ask(self, name: str, wire: Bound) -> Result | Deferred | None:
-        """Ask the terminal; return None where it cannot be asked now."""
+        if flow is not self._flow:  # it was given up meanwhile
+            return
         try:
-            return self._terminal.call(OPERATIONS[name], wire)
-        except Busy:
-            return None
-        except Exception:  # as with a client's request: a defect costs this question only
+            question = next(flow) if answer is None else flow.send(answer)
+        except StopIteration:
+            self._flow = None
+        except JournalUnusable as error:
+            log.error("%s", error)
+            self._flow = None
+        except Exception:  # a defect of ours must not cost the gateway
             log.exception("defect while looking for orders")
-            return None
+            self._flow = None
+        else:
+            self._put(flow, question)
+
+    def _put(self, flow: Flow, question: Question) -> None:
+        """Put a question to the terminal; where it has no room, it is put again later."""
+        self._stalled = None
+        try:
+            asked = self._terminal.call(OPERATIONS[question[0]], question[1])
+        except Busy:
+            self._stalled = question
+        except Exception:  # as with a client's request: a defect costs this look only
+            log.exception("defect while looking for orders")
+            self._flow = None
+        else:
+            then(asked, partial(self._go_on, flow))
 
     def _look(self, journal: Journal, now: float) -> Flow:
         """Ask, in an order in which nothing can slip through, and judge."""
@@ -175,8 +198,10 @@ class Recovery:
             return
         # What is open comes first: an order that leaves it meanwhile is in the history that follows.
         orders = yield "orders_get", (None, None, None)
-        earliest = min((entry.note["after"] for entry in journal.watched.values()), default=inf)
-        start = max(0, int(min(earliest, self._orders.server_time.earliest - DAY)))
+        looked_for = self._looked_for(journal, now)
+        recent = self._orders.server_time.earliest - DAY
+        earliest = min((entry.note["after"] for entry in looked_for.values()), default=recent)
+        start = max(0, int(min(earliest, recent))) if looked_for or recent > 0 else END
         history = yield "history_orders_get", (start, END, None, None, None)
         deals = yield "history_deals_get", (start, END, None, None, None)
         positions = yield "positions_get", (None, None, None)
@@ -200,26 +225,32 @@ class Recovery:
             claimed=journal.claims,
             hedging=AccountInfo(account.value).margin_mode == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
         )
-        for name, rows in (
-            ("orders_get", orders.value), ("history_orders_get", done), ("positions_get", positions.value)
-        ):  # fmt: skip
-            self._comments.notice_strangers(name, rows)
-        self._strangers.looked(journal, self._orders.server_time.earliest)
-        self._conclude(journal, observed, now, TerminalInfo(terminal.value).connected)
+        shown = (*observed.orders, *observed.history)
+        look_for_strangers(journal, self._comments, shown, self._orders.server_time.earliest)
+        self._conclude(journal, observed, now, start, TerminalInfo(terminal.value).connected)
 
     # ---- conclusions ----
 
-    def _conclude(self, journal: Journal, observed: Observed, now: float, connected: bool) -> None:
+    def _conclude(
+        self, journal: Journal, observed: Observed, now: float, since: int, connected: bool
+    ) -> None:
         # All that is open now, not when the look began: what was sent meanwhile explains orders too.
-        waiting = {number: entry for number, entry in journal.watched.items() if entry.request is not None}
+        waiting = {
+            number: entry
+            for number, entry in journal.watched.items()
+            if entry.request is not None and entry.note["after"] >= since
+        }
         if not waiting:
             return
         verdicts = judge([self._intent(journal, entry, now) for entry in waiting.values()], observed)
-        is_synchronised = connected and _shows_what_is_known(observed, min(waiting))
+        proof = Proof(
+            connected and _shows_what_is_known(journal, observed, min(waiting)),
+            _keeps_tags(journal, observed),
+        )
         told: list[Told] = []
         for number, verdict in verdicts.items():
             entry = waiting[number]
-            step = self._step(journal, entry, verdict, is_synchronised)
+            step = self._step(journal, entry, verdict, proof, now)
             if step is not None:
                 told.append(step)
         if not told:
@@ -241,11 +272,19 @@ class Recovery:
         levels = levels_before(journal, entry)
         return Intent(entry.number, entry.request or {}, tag, (entry.note["after"], before), levels)
 
-    def _step(self, journal: Journal, entry: Entry, verdict: Verdict, is_synchronised: bool) -> Told | None:
+    def _step(
+        self, journal: Journal, entry: Entry, verdict: Verdict, proof: Proof, now: float
+    ) -> Told | None:
         """Return what a verdict has the journal told, None where everything stays as it is."""
         if isinstance(verdict, Done):
             # What is taken for not carried out may be brought about by another request later.
             if entry.state is State.SENT or (entry.state is State.ABSENT and verdict.how == "state"):
+                return None
+            if verdict.how == "traits" and entry.note["vague"]:
+                self._note_unknown(entry, f"order {verdict.order} is like it, and may be older")
+                return None
+            if verdict.how == "traits" and entry.note["tagged"] and proof.keeps_tags:
+                self._note_unknown(entry, f"order {verdict.order} is like it, and has not its tag")
                 return None
             return _proven(entry, verdict)
         if entry.state is not State.UNKNOWN:
@@ -258,8 +297,8 @@ class Recovery:
         if is_overtaken(journal, entry):
             self._note_unknown(entry, "a later request has changed the same since")
             return None
-        in_doubt = self._orders.seconds_in_doubt(entry)
-        if not is_synchronised or in_doubt < self._horizon:
+        in_doubt = self._orders.seconds_in_doubt(entry, now)
+        if not proof.is_synchronised or in_doubt < self._horizon:
             return None
         return self._absent(entry, f"no trace of it within {in_doubt:.0f} s", "no trace")
 
@@ -280,7 +319,8 @@ def _symbols(journal: Journal, shown: Sequence[Result]) -> set[str]:
     named = {request.get(name, 0) for request in requests for name in ("position", "order")} - {0}
     rows = [row for result in shown for row in result.value or ()]
     about = {row[_SYMBOL[len(row)]] for row in rows if row[0] in named}
-    return about | {str(request.get("symbol", "")) for request in requests} - {""}
+    about |= {str(request.get("symbol", "")) for request in requests} - {""}
+    return about or {row[_SYMBOL[len(row)]] for row in rows[:1]}  # any one tells the time
 
 
 def _proven(entry: Entry, verdict: Done) -> Told:
@@ -293,8 +333,13 @@ def _proven(entry: Entry, verdict: Done) -> Told:
     )
 
 
-def _shows_what_is_known(observed: Observed, first: int) -> bool:
-    """Whether the terminal shows the orders that were made since the first entry in doubt."""
+def _shows_what_is_known(journal: Journal, observed: Observed, first: int) -> bool:
+    """Whether the terminal shows the orders that it has answered for since the first entry in doubt."""
     shown: set[int] = {order.ticket for orders in (observed.orders, observed.history) for order in orders}
-    made: Sequence[int] = [ticket for ticket, entry in observed.claimed.items() if entry >= first]
-    return shown.issuperset(made)
+    return shown.issuperset(ticket for ticket, entry in journal.answered.items() if entry >= first)
+
+
+def _keeps_tags(journal: Journal, observed: Observed) -> bool:
+    """Whether the terminal shows a tag of ours: then an order without one is not that of a tagged request."""
+    found = (tags.read(order.comment) for orders in (observed.orders, observed.history) for order in orders)
+    return any(tag is not None and tag.mark == journal.mark for tag in found)

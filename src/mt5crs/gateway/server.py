@@ -344,12 +344,12 @@ class Server:
             due = self._terminal.advance()
             self._dispatch.flush(now)
             self._due = now + min(due, self._dispatch.pass_time(now), HOUSEKEEPING)
-            self._answer_late()
             for frames in self._streams.news(now):
                 self._xpub.send_multipart(frames, _NOBLOCK)
         except Exception:  # requests are answered also while the terminal's ticks cannot be had
             log.exception("the terminal failed while time passed")
             self._dispatch.counters["terminal-fault"] += 1
+        self._answer_late()
         if now - self._swept > SWEEP:
             self._swept = now
             self._dispatch.sweep(now)

@@ -35,6 +35,10 @@ class ServerTime:
         self._is_fresh = now - self._seen <= FRESH
         self._tick, self._seen = tick, now
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether a new tick was seen within `FRESH` seconds."""
+        return now - self._seen <= FRESH
+
     @property
     def earliest(self) -> float:
         """The server's time is not before this; 0 while no tick has been seen."""

@@ -12,8 +12,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.msgpack import Encoder
 
+from mt5crs.journal.states import NEXT, WATCHED, State, Step, is_step
+
 START = bytes(32)
 """What stands before the first event's link, together with the journal's id."""
+
+STEPS = frozenset(step.value for step in Step)
 
 _encode = Encoder().encode
 
@@ -76,7 +80,13 @@ def faults(journal: str, events: Iterable[Event]) -> "list[str]":
     """
     found: list[str] = []
     before, due = start(journal), 1
+    states: dict[int, State] = {}
     for event in events:
+        state = states.pop(event.entry, State.NEW if event.number == event.entry else State.DONE)
+        if event.step not in STEPS or not is_step(state, Step(event.step)):
+            found.append(f"event {event.number} ({event.step}) cannot follow what entry {event.entry} was")
+        elif (after := NEXT[state, Step(event.step)]) in WATCHED:
+            states[event.entry] = after  # what can change no more needs no place
         if event.number != due:
             missing = f"event {due}" if event.number == due + 1 else f"events {due} to {event.number - 1}"
             found.append(

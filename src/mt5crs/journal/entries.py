@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from mt5crs.journal.chain import Event
-from mt5crs.journal.states import NEXT, State, Step
+from mt5crs.journal.states import NEXT, State, Step, is_step
 from mt5crs.model import OrderSendResult, TradeRequest
 
 encode = Encoder(order="deterministic").encode
@@ -60,8 +60,9 @@ class Entry(Struct, gc=False):
             since=first.at,
         )
         for event in events[1:]:
-            body = None if event.body is None else decode(event.body)
-            entry.take(Step(event.step), event.at, decode(event.note), body)
+            if is_step(entry.state, Step(event.step)):  # of two that came at once the first one counts
+                body = None if event.body is None else decode(event.body)
+                entry.take(Step(event.step), event.at, decode(event.note), body)
         return entry
 
     def after(self, step: Step) -> State:

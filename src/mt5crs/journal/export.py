@@ -39,9 +39,7 @@ def lines(journal: str, events: Iterable[Event]) -> Iterator[bytes]:
     """Yield the lines of an export, without their ends."""
     yield msgspec.json.encode(Heading(FORM, journal))
     for event in events:
-        fields = msgspec.structs.asdict(event)
-        told = {name: None if (raw := fields[name]) is None else _readable(raw) for name in ("note", "body")}
-        yield msgspec.json.encode(Line(**fields, told=told))
+        yield msgspec.json.encode(Line(**msgspec.structs.asdict(event), told=_told(event)))
 
 
 def read(text: Iterable[bytes], name: str) -> tuple[str, Iterator[Event]]:
@@ -71,8 +69,11 @@ def _events(source: Iterator[bytes], name: str) -> Iterator[Event]:
             fields = msgspec.structs.asdict(decode(line))
         except msgspec.MsgspecError:
             _refuse(name, number)
-        del fields["told"]
-        yield Event(**fields)
+        told = fields.pop("told")
+        event = Event(**fields)
+        if told != _told(event):
+            raise SettingError(f"{name}, line {number}: what it says is not what its event holds")
+        yield event
 
 
 def _refuse(name: str, line: int) -> NoReturn:
@@ -81,5 +82,9 @@ def _refuse(name: str, line: int) -> NoReturn:
     )
 
 
-def _readable(raw: bytes) -> Any:
-    return msgspec.msgpack.decode(raw)
+def _told(event: Event) -> Any:
+    return {"note": _readable(event.note), "body": _readable(event.body)}
+
+
+def _readable(raw: bytes | None) -> Any:
+    return None if raw is None else msgspec.msgpack.decode(raw)

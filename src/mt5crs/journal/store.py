@@ -13,11 +13,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mt5crs.constants import (
+    TRADE_ACTION_CLOSE_BY,
+    TRADE_ACTION_DEAL,
+    TRADE_ACTION_PENDING,
+    TRADE_RETCODE_DONE,
+    TRADE_RETCODE_DONE_PARTIAL,
+    TRADE_RETCODE_PLACED,
+)
 from mt5crs.errors import JournalUnusable, KeyConflict, SettingError
 from mt5crs.journal import chain, tags
 from mt5crs.journal.chain import Event
 from mt5crs.journal.entries import NOTHING_NOTED, Entry, decode, encode
-from mt5crs.journal.states import OPEN, WATCHED, State, Step, is_step
+from mt5crs.journal.states import NEXT, OPEN, WATCHED, State, Step, is_step
 
 APPLICATION = 0x4D54354A  # "MT5J": marks the file as ours
 VERSION = 1
@@ -37,13 +45,20 @@ PAGE = 1024
 """Bytes of a page: an order changes a few, and each is written whole."""
 LOG_PAGES = 1000
 """Pages that the write-ahead log grows to before it is written over."""
-BUSY = 0.2
+BUSY = 0.05
 """Seconds that another writer (an operator's command) is waited for."""
 KEEP = 30 * 24 * 3600.0
 """Seconds for which the bodies of settled entries are kept."""
 PRUNED_AT_ONCE = 1000
 """Bodies that are dropped in one go."""
 MEMORY = ":memory:"
+ANSWER = "answer"
+"""How an outcome is known that the terminal itself has told."""
+MAKERS = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING, TRADE_ACTION_CLOSE_BY})
+"""The actions that make an order."""
+LEGACY = "legacy"
+"""The mark up to which server time other journals' orders were there before this one."""
+MADE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL})
 
 HINTS = (
     ("locked", "another program writes to it: end that one, orders go on by themselves then"),
@@ -99,11 +114,13 @@ class Journal:
         *,
         writes: bool = True,
     ) -> None:
-        self._path = path
+        self._path = path = None if path is None else path.resolve()
+        self._log = "" if path is None else f"{path}-wal"
         self._account = account
         self._clock = clock
         self._latch = ""
         self._claims: dict[int, int] | None = None
+        self._answered: dict[int, int] = {}
         self._lease = _take_lease(path) if writes and path is not None else None
         try:
             with self._usable():
@@ -117,6 +134,7 @@ class Journal:
                 self._load()
                 if self._lease is not None:
                     self._grow()
+                self._opened = self._files()
         except BaseException:
             self.close()
             raise
@@ -155,7 +173,6 @@ class Journal:
             raise sqlite3.DatabaseError(str(damage))
         journal: str = self._rows("select value from meta where name = 'id'")[0][0]
         self.born = int(self._rows("select value from meta where name = 'born'")[0][0])
-        self._inode = self._file()
         return journal
 
     def _grow(self) -> None:
@@ -205,10 +222,10 @@ class Journal:
 
     def _tail(self) -> None:
         """Read what another program may have changed: the end of the chain, and the latch."""
+        self._version = self._pragma("data_version")  # first: what comes after it shows the next time
         self._latch = self.meta("latch") or ""
         rows = self._rows("select number, link from events order by number desc limit 1")
         self._head: tuple[int, bytes] = rows[0] if rows else (0, chain.start(self._stored_id()))
-        self._version = self._pragma("data_version")
 
     def _stored_id(self) -> str:
         found: str = self._rows("select value from meta where name = 'id'")[0][0]
@@ -253,10 +270,12 @@ class Journal:
             JournalUnusable: Nothing of it is on disk.
         """
         now = self._clock()
-        entries = {told.entry: self._known(told.entry) for told in batch}
+        entries: dict[int, Entry] = {}
         accepted: list[Told] = []
 
         def events(number: int) -> Iterator[Event]:
+            # Made anew for each attempt: an operator's command may have come between.
+            entries.update((told.entry, self._known(told.entry)) for told in batch)
             accepted.clear()
             states = {entry.number: entry.state for entry in entries.values()}
             for told in batch:
@@ -264,7 +283,7 @@ class Journal:
                     continue
                 number += 1
                 accepted.append(told)
-                states[told.entry] = entries[told.entry].after(told.step)
+                states[told.entry] = NEXT[states[told.entry], told.step]
                 body = None if told.body is None else encode(told.body)
                 digest = b"" if body is None else chain.digest(body)
                 yield Event(
@@ -314,7 +333,7 @@ class Journal:
                 except sqlite3.IntegrityError:
                     if last:
                         raise
-                    self.refresh()
+                    self._reread()
                     continue
                 self._head = rows[-1][0], link
                 return
@@ -334,8 +353,11 @@ class Journal:
 
     def refresh(self) -> None:
         """Take in what another program (an operator's command) has written since."""
-        if self._pragma("data_version") == self._version:
-            return
+        with self._usable():
+            if self._pragma("data_version") != self._version:
+                self._reread()
+
+    def _reread(self) -> None:
         before = self._head[0]
         self._tail()
         for (number,) in self._rows("select distinct entry from events where number > ?", (before,)):
@@ -437,30 +459,40 @@ class Journal:
     def has_tag(self, entry: int) -> bool:
         """Whether there is an entry of a tag's number, which is modulo `tags.ENTRIES`."""
         numbers = range(entry, self._head[0] + 1, tags.ENTRIES)
-        return any(
-            self._rows("select 1 from events where number = ? and entry = number", (number,))
-            for number in numbers
-        )
+        with self._usable():
+            return any(
+                self._rows("select 1 from events where number = ? and entry = number", (number,))
+                for number in numbers
+            )
 
     @property
     def claims(self) -> dict[int, int]:
         """Which entry made an order, by the order's ticket, of what was settled within `KEEP` seconds."""
         if self._claims is None:
-            since = self._clock() - int(KEEP * 1e9)
+            oldest = min((entry.at for entry in self.watched.values()), default=self._clock())
+            since = min(oldest, self._clock()) - int(KEEP * 1e9)
             with self._usable():
                 rows = self._rows(
                     f"select {COLUMNS} from events where key is null and at >= ? order by number",  # noqa: S608
                     (since,),
                 )
-            self._claims = {}
+            self._claims, self._answered = {}, {}
             for row in rows:
                 self._claim(Event(*row).entry, decode(Event(*row).note))
         return self._claims
 
     def _claim(self, entry: int, note: dict[str, Any]) -> None:
         ticket = note.get("order", 0) if note.get("makes") else 0
-        if ticket and self._claims is not None:
-            self._claims[ticket] = entry
+        if not ticket or self._claims is None:
+            return
+        self._claims[ticket] = entry
+        if note["how"] == ANSWER and note["retcode"] in MADE:
+            self._answered[ticket] = entry
+
+    @property
+    def answered(self) -> dict[int, int]:
+        """Of `claims`, those whose order the terminal has answered for: it must show them."""
+        return self._answered if self.claims else {}
 
     def events(self) -> Iterator[Event]:
         """Yield all events in order."""
@@ -517,17 +549,26 @@ class Journal:
         self.set_meta("settled", min(self.watched, default=self._head[0] + 1) - 1)
 
     def is_in_place(self) -> bool:
-        """Whether the file is still where it was opened."""
-        return self._path is None or self._file() == self._inode
+        """Whether the file and its log are still what was opened, and no shorter."""
+        found = self._files()
+        is_same = found[::2] == self._opened[::2]
+        if is_same and all(now >= then for now, then in zip(found[1::2], self._opened[1::2], strict=True)):
+            self._opened = found
+            return True
+        return False
 
-    def _file(self) -> tuple[int, int] | None:
+    def _files(self) -> tuple[int, ...]:
+        """Return number and size of the file and of its log; zeros where there is none."""
         if self._path is None:
-            return None
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+            return ()
+        found: list[int] = []
+        for name in (self._path, self._log):
+            try:
+                status = os.stat(name)  # noqa: PTH116 - with each write: a Path costs as much as the call
+                found += (status.st_ino, status.st_size)
+            except OSError:  # noqa: PERF203 - two files
+                found += (0, 0)
+        return tuple(found)
 
     def close(self) -> None:
         """Let the file and the lease go."""

@@ -33,6 +33,11 @@ class Deferred:
         else:
             self._takers.append(take)
 
+    def forget(self, take: Callable[[Result], None]) -> None:
+        """Have the answer not given to `take` any more."""
+        if take in self._takers:
+            self._takers.remove(take)
+
     def settle(self, result: Result) -> None:
         """Give the answer to all who wait for it; only the first answer counts."""
         if self.result is not None:

@@ -24,7 +24,8 @@ class Pending(Struct, eq=False, gc=False):
         key: Idempotency key of a trade.
         sent: Whether it has left.
         probe: Id of the ping that was sent after it.
-        lost_to: Of a trade that left and was lost: the journal of the gateway that may have had it.
+        went_to: Of a trade that left: the account and the journal of the gateway that it left for.
+        is_lost: Whether a copy of a trade left and was lost, so that it may have been carried out.
         result: The array on its way.
         filled: Bytes of it that are there.
         unacked: Chunks of it that no credit was given for.
@@ -38,10 +39,23 @@ class Pending(Struct, eq=False, gc=False):
     key: str = ""
     sent: bool = False
     probe: int = 0
-    lost_to: str | None = None
+    went_to: "tuple[str, str] | None" = None
+    is_lost: bool = False
     result: "Incoming | None" = None
     filled: int = 0
     unacked: int = 0
+
+
+class Pins(Struct, gc=False):
+    """What a client has met first, and keeps to: shared by its connections.
+
+    Attributes:
+        account: The account of the first gateway that greeted it, as `login@server`.
+        journal: The journal that keeps that account's orders; "" while none has been met.
+    """
+
+    account: str = ""
+    journal: str = ""
 
 
 class Incoming:

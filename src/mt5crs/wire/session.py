@@ -19,7 +19,7 @@ definite: nothing happened), and the session greets the new one and asks again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
@@ -27,6 +27,8 @@ from mt5crs.errors import (
     BridgeError,
     Certainty,
     ConnectionTimeout,
+    KeyConflict,
+    NotExecuted,
     OutcomeUnknown,
     ProtocolError,
     SplitBrain,
@@ -34,9 +36,10 @@ from mt5crs.errors import (
     TooLarge,
     Unreachable,
     VersionMismatch,
+    WrongAccount,
     from_wire,
 )
-from mt5crs.last_error import NO_ANSWER, SUCCESS
+from mt5crs.last_error import NOT_SENT, SUCCESS
 from mt5crs.model import ARRAYS
 from mt5crs.operation import Operation
 from mt5crs.wire.codec import OF_MANY, encode, join, part_to_client, to_client
@@ -58,7 +61,7 @@ from mt5crs.wire.messages import (
     Reply,
     Welcome,
 )
-from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending
+from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending, Pins
 
 PROBE_AFTER = 1.0
 """Seconds of silence after which the gateway is asked what it holds."""
@@ -72,7 +75,7 @@ class Session:
         software: Program and version.
         where: The gateway's address, for messages.
         watches: What the client watches; read at each greeting.
-        pins: The journal of each account, as it was met first; shared by the connections of a client.
+        pins: What the client keeps to; shared by its connections.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -86,20 +89,19 @@ class Session:
         software: str,
         where: str,
         watches: Iterable[tuple[str, str]] = (),
-        pins: MutableMapping[str, str] | None = None,
+        pins: Pins | None = None,
     ) -> None:
         self._client = client
         self._software = software
         self._where = where
         self._watches = watches
-        self._pins: MutableMapping[str, str] = {} if pins is None else pins
+        self._pins = pins or Pins()
         self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
         self._greeted_at = -1.0
         self._offset = 0.0
         self._epoch = 0
-        self._journal = ""
         self._heard = 0.0
         self._probe = 0
         self._probed_at = 0.0
@@ -183,25 +185,30 @@ class Session:
         return frame
 
     def _check_journal(self, trade: Pending) -> None:
-        """See that a trade goes where its key is known, if it is known anywhere.
+        """See that a trade goes where it belongs, and where its key is known if it is known anywhere.
 
         Raises:
-            OutcomeUnknown: It has left already, and another journal answers now.
-            SplitBrain: Another journal answers for the account than at first.
+            OutcomeUnknown: A copy of it was lost, and another journal answers now.
+            WrongAccount: The gateway is for another account than at first.
+            SplitBrain: Another journal keeps the account's orders than at first.
         """
-        welcome = self.welcome
+        welcome, pins = self.welcome, self._pins
         assert welcome is not None  # noqa: S101 - nothing is encoded before the greeting's answer
-        pinned = self._pins.get(welcome.account, welcome.journal)
-        if trade.lost_to is not None and trade.lost_to != welcome.journal:
+        if trade.is_lost and trade.went_to != (welcome.account, welcome.journal):
             raise self._unknown(trade, "the gateway was started again without the journal that it went to")
-        if pinned and pinned != welcome.journal:
+        trade.went_to = None  # until it leaves
+        if welcome.account != pins.account:
+            raise WrongAccount(
+                f"{self._where} is for {welcome.account or 'no account'} now, and was for {pins.account}",
+                hint="a new client takes it as it is",
+            )
+        if pins.journal and pins.journal != welcome.journal:
             raise SplitBrain(
                 f"{self._where} keeps the orders of {welcome.account} in another journal than before"
-                f" ({welcome.journal[:8] or 'none'} instead of {pinned[:8]})",
+                f" ({welcome.journal[:8] or 'none'} instead of {pins.journal[:8]})",
                 hint="was it replaced, or does another gateway answer? A new client takes it as it is",
             )
-        if welcome.journal:
-            self._pins[welcome.account] = welcome.journal
+        pins.journal = welcome.journal
 
     def _unknown(self, trade: Pending, why: str) -> OutcomeUnknown:
         return OutcomeUnknown(f"{trade.op.name} was sent to {self._where}, and {why}", key=trade.key)
@@ -235,6 +242,8 @@ class Session:
                 pending = outbox.popleft()[1]
                 if pending is not None:
                     pending.sent = True
+                    if pending.key and pending.went_to is None and self.welcome is not None:
+                        pending.went_to = self.welcome.account, self.welcome.journal
 
     def _fitting(self) -> int:
         """Return how many of the messages on the outbox fit into one frame."""
@@ -285,7 +294,7 @@ class Session:
         """Take a failure of the terminal; of a trade that has no answer, the outcome is unknown."""
         del self._pending[message.id]
         error = (message.code, message.text)
-        if not pending.op.is_trade or message.code not in NO_ANSWER:
+        if not pending.op.is_trade or message.code in NOT_SENT:
             return Done(message.id, None, error)
         what = f"{pending.op.name} was sent, and the terminal gave no answer: {message.text} ({message.code})"
         return Done(message.id, None, error, OutcomeUnknown(what, key=pending.key, last_error=error))
@@ -312,7 +321,7 @@ class Session:
         self._offset = message.clock / 1000 - now
         self.welcome = message
         self._epoch = message.epoch
-        self._journal = message.journal
+        self._pins.account = self._pins.account or message.account
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
             if pending.op is None:
@@ -387,7 +396,10 @@ class Session:
             self._start_over(pending, now)
             return None
         del self._pending[message.id]
-        if pending.op is not None and pending.op.is_trade and failure.certainty is not Certainty.REFUSED:
+        is_open = failure.certainty is not Certainty.REFUSED
+        # A refusal of the second copy says nothing of the first, but for those that know the key.
+        is_open = is_open or (pending.is_lost and not isinstance(failure, KeyConflict | NotExecuted))
+        if pending.op is not None and pending.op.is_trade and is_open:
             failure = OutcomeUnknown(f"{pending.op.name}: {failure.message}", key=pending.key)
         return Done(message.id, None, SUCCESS, failure)
 
@@ -422,11 +434,11 @@ class Session:
         if lost.op is None:
             return
         if lost.op.is_trade:
-            if not self._journal:  # nobody would know whether it had come
+            if lost.went_to is None or not lost.went_to[1]:  # no journal knows whether it had come
                 why = "the connection was lost before its answer came"
                 self._ready.append(self._give_up(lost, Unreachable(why), why))
                 return
-            lost.lost_to = self._journal
+            lost.is_lost = True
         lost.sent = False
         lost.probe = 0
         lost.result = None
@@ -501,7 +513,7 @@ class Session:
     def _give_up(self, pending: Pending, error: BridgeError, why: str) -> Done:
         """Stop waiting; what is known of a trade that was sent is that it may have been executed."""
         self.forget(pending.id)
-        has_left = pending.sent or pending.lost_to is not None
+        has_left = pending.sent or pending.is_lost
         if has_left and pending.op is not None and pending.op.is_trade:
             error = self._unknown(pending, why)
         return Done(pending.id, None, SUCCESS, error)
