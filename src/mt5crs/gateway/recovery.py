@@ -226,7 +226,8 @@ class Recovery:
             hedging=AccountInfo(account.value).margin_mode == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
         )
         shown = (*observed.orders, *observed.history)
-        look_for_strangers(journal, self._comments, shown, self._orders.server_time.earliest)
+        if start < END:  # without history nothing shows what was there before
+            look_for_strangers(journal, self._comments, shown, self._orders.server_time.earliest)
         self._conclude(journal, observed, now, start, TerminalInfo(terminal.value).connected)
 
     # ---- conclusions ----

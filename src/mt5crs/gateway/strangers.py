@@ -27,8 +27,7 @@ def look_for_strangers(
         orders: All that the terminal shows.
         earliest: The server's time is not before this.
     """
-    # A journal in memory knows nothing of what was before its process; without a time nothing is young or old.
-    if not journal.id or journal.latch or not earliest:
+    if not journal.id or journal.latch:  # one in memory knows nothing of what was before its process
         return
     strange = {order.ticket: order for order in orders if _is_strange(comments, order)}
     newest = max((order.time_setup for order in strange.values()), default=0)
