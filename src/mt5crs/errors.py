@@ -104,7 +104,9 @@ class OutcomeUnknown(BridgeError, TimeoutError):
 
     code = "outcome-unknown"
     certainty = Certainty.UNKNOWN
-    default_hint = "look at positions, orders and history before sending another"
+    default_hint = (
+        "ask outcome(key) until it is known, or send it again under the same key; never under another"
+    )
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from mt5crs.journal.changes import is_overtaken, levels_before
 from mt5crs.journal.entries import CORE, Entry
 from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
 from mt5crs.journal.states import OPEN, State, Step
-from mt5crs.journal.store import MAKERS, Journal, Told
+from mt5crs.journal.store import LEGACY, MAKERS, Journal, Told
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, Tick, TradeDeal, TradeOrder, TradePosition
 from mt5crs.operation import Result
@@ -202,6 +202,8 @@ class Recovery:
         recent = self._orders.server_time.earliest - DAY
         earliest = min((entry.note["after"] for entry in looked_for.values()), default=recent)
         start = max(0, int(min(earliest, recent))) if looked_for or recent > 0 else END
+        if journal.id and journal.meta(LEGACY) is None:
+            start = 0  # once in a journal's life: what was there before it
         history = yield "history_orders_get", (start, END, None, None, None)
         deals = yield "history_deals_get", (start, END, None, None, None)
         positions = yield "positions_get", (None, None, None)
