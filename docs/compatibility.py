@@ -32,9 +32,9 @@ DIFFERENCES = {
     "symbol_select": "Counted per client: a symbol that another client watches stays visible.",
     "market_book_release": "Counted per client: another client's book stays.",
     "market_book_get": "None without this client's own `market_book_add`, also where another client has one.",
-    "order_send": "Sent at most once. Where no answer comes the result is None with -10005 and the order may have "
-    "been executed: look at positions, orders and history first; the same where the terminal's own error is -10000, "
-    "-10001, -10002 or -10005. `mt5crs.Client` raises `OutcomeUnknown` there.",
+    "order_send": "Happens at most once. Where no answer comes the result is None with -10005, or the terminal's own "
+    "error, and the order may have been executed: with a `key` of your own (an addition: `order_send(request, "
+    "key=...)`) send it again under the same key until it is known. `mt5crs.Client` raises `OutcomeUnknown` there.",
     "copy_rates_range": "Large results come in chunks; one that stalls for the timeout fails as a whole.",
 }
 """What a program could notice, by function."""
