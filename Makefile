@@ -1,16 +1,18 @@
 # Two commands do everything on a machine with Python and make:
 #   make demo     the main job on the simulated terminal (make demo DATA=FILE: on a replay of real prices)
 #   make test     every test
-# Others: make lint, make bench, make clean.
+# Others: make lint, make bench, make chaos (SEED=N ORDERS=N), make clean.
 
 PYTHON ?= python3
 VENV   ?= .venv
 DATA   ?=
 SYMBOL ?=
+SEED   ?=
+ORDERS ?= 10000
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench chaos clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run .env
@@ -29,6 +31,9 @@ lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --json docs/bench.json --plot docs/bench.svg $(ARGS)
+
+chaos: $(VENV)/.test
+	$(BIN)/python -m tests.adversity.chaos $(if $(SEED),--seed $(SEED)) --orders $(ORDERS) $(ARGS)
 
 .env: $(VENV)/.run
 	$(BIN)/python -m mt5crs.settings

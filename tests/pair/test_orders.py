@@ -611,3 +611,24 @@ def test_a_trade_never_goes_to_another_account(bridge: Bridge, tmp_path: Path, i
     with pytest.raises(WrongAccount):
         bridge.ask("order_send", MINE)
     assert bridge.terminal.calls.count("order_send") == is_lost
+
+
+def test_an_order_that_needs_the_time_waits_for_it_and_those_behind_it_wait_too(bridge: Bridge) -> None:
+    bridge.terminal.slow = {"symbol_info_tick"}
+    magics = [100, 101]
+    ids = [
+        bridge.ask("order_send", {**request, "magic": m})
+        for request, m in zip((LONG, MINE), magics, strict=True)
+    ]
+    assert bridge.pump() == []
+    assert "order_send" not in bridge.terminal.calls
+    bridge.terminal.settle()
+    assert [done.id for done in bridge.pump()] == ids
+    assert [position.magic for position in bridge.call("positions_get").value] == magics
+
+
+def test_the_time_is_not_waited_for_for_long(bridge: Bridge) -> None:
+    bridge.terminal.slow = {"symbol_info_tick"}
+    id_ = bridge.ask("order_send", LONG)
+    (done,) = bridge.pass_time(2.0)
+    assert (done.id, done.value.retcode) == (id_, 10009)

@@ -52,6 +52,8 @@ OUT_LIMIT = 3600.0
 """Seconds after which an answer that the terminal owes is not expected any more."""
 MARGIN = 0.4
 """Seconds before a client's deadline at which it is told that the outcome is unknown."""
+TIME_LIMIT = 0.5
+"""Seconds that an order waits for the server's time, where it needs it."""
 TURN = 0.1
 """Seconds between two looks at what time means for orders under way."""
 RETRY = 0.5
@@ -132,6 +134,8 @@ class Orders:
         self._counters = counters
         self._clock = clock
         self._waiting: list[Order] = []
+        self._timeless: list[Order] = []  # those that wait for the server's time, and those behind them
+        self._release_at = inf
         self._answered: list[tuple[Order, Result]] = []
         self._held: dict[tuple[str, str], Order] = {}
         self._unwritten = False
@@ -177,8 +181,27 @@ class Orders:
             raise Busy(f"{QUEUE} orders wait for the terminal already")
         order = Order(request, principal, key, until if until < inf else now + PATIENCE)
         self._held[principal, key] = order
-        self._waiting.append(order)
+        if self._timeless or self._needs_time(request, now):
+            self._hold_back(order, now)
+        else:
+            self._waiting.append(order)
         return order.deferred
+
+    def _needs_time(self, request: dict[str, Any], now: float) -> bool:
+        """Whether an order could be told from an older one by its time alone, and the time is not known."""
+        is_untagged = request.get("action") in MAKERS and not _is_tagged(request)
+        return is_untagged and not self.server_time.is_fresh(now)
+
+    def _hold_back(self, order: Order, now: float) -> None:
+        """Let an order, and those behind it, wait until the server's time is known, but not for long."""
+        self._timeless.append(order)
+        if len(self._timeless) == 1:
+            self._release_at = now + TIME_LIMIT
+            self.see_time(str(order.request.get("symbol", "")), now, self._release)
+
+    def _release(self) -> None:
+        self._waiting += self._timeless
+        self._timeless.clear()
 
     def _join(self, held: Order, request: dict[str, Any], until: float) -> Result | Deferred:
         self._counters["repeated-key"] += 1
@@ -276,29 +299,35 @@ class Orders:
         return going
 
     def _noted(self, request: dict[str, Any], now: float) -> dict[str, Any]:
-        is_tagged = request.get("action") in TAGGED and tags.has_room(request.get("comment", ""))
-        symbol = request.get("symbol", "")
-        if symbol and not self.server_time.is_fresh(now):
-            self.see_time(symbol, now)
         return {
-            "tagged": is_tagged,
+            "tagged": _is_tagged(request),
             "after": self.server_time.earliest,
             "vague": not self.server_time.is_fresh(now),
         }
 
-    def see_time(self, symbol: str, now: float) -> None:
-        """Look at the server's time where that needs no waiting; else the next order has it."""
+    def see_time(self, symbol: str, now: float, seen: Callable[[], None] = lambda: None) -> None:
+        """Look at the server's time.
+
+        Args:
+            symbol: Whose last tick tells it.
+            now: Seconds on the gateway's clock.
+            seen: Called when it was looked at, whether that told the time or not.
+        """
 
         def take(result: Result) -> None:
             if result.value is not None:
-                self.server_time.see(Tick(result.value).time_msc / 1000, now)
+                self.server_time.see(Tick(result.value).time_msc / 1000, now, self._clock() / 1e9)
+            seen()
 
         try:
-            then(self._terminal.call(OPERATIONS["symbol_info_tick"], [symbol]), take)
+            answer = self._terminal.call(OPERATIONS["symbol_info_tick"], [symbol])
         except Busy:
-            pass
+            seen()
         except Exception:  # a defect of ours: the order goes on without
             log.exception("defect while looking at the time")
+            seen()
+        else:
+            then(answer, take)
 
     def _tell_terminal(self, order: Order, now: float) -> None:
         order.sent, order.is_out = now, True
@@ -403,6 +432,9 @@ class Orders:
                 else:
                     self._conclude()
             return RETRY
+        if self._timeless and now >= self._release_at:
+            self._release()
+            return 0.0
         late = [
             o for o in self._held.values() if o.is_out and now - o.sent > LOOK_AFTER and o.doubtful is None
         ]
@@ -476,7 +508,7 @@ class Orders:
         if self._why is not None:
             log.warning("the journal can be used again: orders go on")
         self._why, self.journal = None, journal
-        self.server_time.see(journal.latest_note().get("after", 0.0), -inf)
+        self.server_time.see(journal.latest_note().get("after", 0.0), -inf, -inf)
 
     def _mark_unwritten(self, error: JournalUnusable) -> None:
         if not self._unwritten:
@@ -503,6 +535,10 @@ class Orders:
                 self._conclude()
             self.journal.close()
             self.journal = None
+
+
+def _is_tagged(request: dict[str, Any]) -> bool:
+    return request.get("action") in TAGGED and tags.has_room(request.get("comment", ""))
 
 
 def _doubt_all(journal: Journal) -> None:

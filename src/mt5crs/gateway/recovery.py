@@ -25,7 +25,7 @@ from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, V
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import LEGACY, MAKERS, Journal, Told
 from mt5crs.last_error import SUCCESS
-from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, Tick, TradeDeal, TradeOrder, TradePosition
+from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, TradeDeal, TradeOrder, TradePosition
 from mt5crs.operation import Result
 from mt5crs.terminal.port import TerminalPort, then
 
@@ -154,10 +154,6 @@ class Recovery:
             self._next_tick = now + TICK_EVERY
             self._orders.see_time(self._orders.latest_symbol, now)
 
-    def _take_tick(self, now: float, result: Result) -> None:
-        if result.value is not None:
-            self._orders.server_time.see(Tick(result.value).time_msc / 1000, now)
-
     # ---- a look ----
 
     def _go_on(self, flow: Flow, answer: Result | None) -> None:
@@ -201,7 +197,7 @@ class Recovery:
         looked_for = self._looked_for(journal, now)
         recent = self._orders.server_time.earliest - DAY
         earliest = min((entry.note["after"] for entry in looked_for.values()), default=recent)
-        start = max(0, int(min(earliest, recent))) if looked_for or recent > 0 else END
+        start = max(0, int(earliest)) if looked_for or recent > 0 else END
         if journal.id and journal.meta(LEGACY) is None:
             start = 0  # once in a journal's life: what was there before it
         history = yield "history_orders_get", (start, END, None, None, None)
@@ -212,7 +208,7 @@ class Recovery:
             info = yield "symbol_info", (symbol,)
             if info.value is not None:
                 points[symbol] = SymbolInfo(info.value).point
-            self._take_tick(now, (yield "symbol_info_tick", (symbol,)))
+            self._orders.see_time(symbol, now)
         terminal = yield "terminal_info", ()
         if None in (orders.value, history.value, deals.value, positions.value, terminal.value):
             return
@@ -230,18 +226,18 @@ class Recovery:
         shown = (*observed.orders, *observed.history)
         if start < END:  # without history nothing shows what was there before
             look_for_strangers(journal, self._comments, shown, self._orders.server_time.earliest)
-        self._conclude(journal, observed, now, start, TerminalInfo(terminal.value).connected)
+        self._conclude(journal, observed, now, looked_for, TerminalInfo(terminal.value).connected)
 
     # ---- conclusions ----
 
     def _conclude(
-        self, journal: Journal, observed: Observed, now: float, since: int, connected: bool
+        self, journal: Journal, observed: Observed, now: float, looked_for: dict[int, Entry], connected: bool
     ) -> None:
         # All that is open now, not when the look began: what was sent meanwhile explains orders too.
         waiting = {
             number: entry
             for number, entry in journal.watched.items()
-            if entry.request is not None and entry.note["after"] >= since
+            if entry.request is not None and (entry.state in OPEN or number in looked_for)
         }
         if not waiting:
             return
@@ -297,11 +293,11 @@ class Recovery:
         if isinstance(verdict, Ambiguous):
             self._note_unknown(entry, verdict.why)
             return None
-        if is_overtaken(journal, entry):
-            self._note_unknown(entry, "a later request has changed the same since")
-            return None
         in_doubt = self._orders.seconds_in_doubt(entry, now)
         if not proof.is_synchronised or in_doubt < self._horizon:
+            return None
+        if is_overtaken(journal, entry):
+            self._note_unknown(entry, "a later request has changed the same since")
             return None
         return self._absent(entry, f"no trace of it within {in_doubt:.0f} s", "no trace")
 

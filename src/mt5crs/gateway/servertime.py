@@ -11,6 +11,8 @@ SKEW = 120.0
 """Seconds by which clocks may differ, and a tick may be older than the present."""
 FRESH = 60.0
 """Seconds within which two different ticks must have been seen for the newer one to be the present."""
+ZONES = 1800.0
+"""Seconds by which time zones differ, or a multiple of it: an old tick is hardly ever just so far away."""
 SUMMER = 3600.0
 """Seconds that a change to or from summer time moves the clock."""
 
@@ -21,23 +23,28 @@ class ServerTime:
     def __init__(self) -> None:
         self._tick = 0.0
         self._seen = -inf
-        self._is_fresh = False
+        self._is_fresh = self._looks_fresh = False
 
-    def see(self, tick: float, now: float) -> None:
+    def see(self, tick: float, now: float, utc: float) -> None:
         """Take the time of a symbol's last tick.
 
         Args:
             tick: Its time, epoch seconds of the server.
             now: Seconds on the gateway's monotonic clock.
+            utc: The time of day on the gateway's clock, epoch seconds.
         """
         if tick <= self._tick:
             return
         self._is_fresh = now - self._seen <= FRESH
+        self._looks_fresh = abs((tick - utc + ZONES / 2) % ZONES - ZONES / 2) <= FRESH
         self._tick, self._seen = tick, now
 
     def is_fresh(self, now: float) -> bool:
-        """Whether a new tick was seen within `FRESH` seconds."""
-        return now - self._seen <= FRESH
+        """Whether a new tick was seen within `FRESH` seconds.
+
+        The first one may be old; it counts where its time is that of a time zone.
+        """
+        return now - self._seen <= FRESH and (self._is_fresh or self._looks_fresh)
 
     @property
     def earliest(self) -> float:

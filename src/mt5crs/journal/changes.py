@@ -8,7 +8,7 @@ from mt5crs.journal.entries import Entry
 from mt5crs.journal.states import OPEN, State
 from mt5crs.journal.store import Journal
 
-FAR = 2_000
+FAR = 1_000
 """Events before a request, and after it, that are looked through."""
 TARGET = {c.TRADE_ACTION_SLTP: "position", c.TRADE_ACTION_MODIFY: "order"}
 """The field that names what is changed, by action."""

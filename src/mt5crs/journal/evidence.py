@@ -158,6 +158,11 @@ class Shown:
         self.tagged: defaultdict[str, set[int]] = defaultdict(set)
         self.marked: defaultdict[str, set[int]] = defaultdict(set)
         self.unshown: list[tuple[int, Trace]] = []
+        self._loose = [ticket for ticket in self.orders if ticket not in observed.claimed]
+        self._own: defaultdict[int, list[int]] = defaultdict(list)
+        for ticket, entry in observed.claimed.items():
+            if ticket in self.orders:
+                self._own[entry].append(ticket)
         for order in self.orders.values():
             _note(self.tagged, order.ticket, order)
         for deal in sorted(observed.deals, key=lambda deal: deal.ticket):
@@ -179,6 +184,10 @@ class Shown:
 
     def _is_unclaimed(self, intent: Intent, ticket: int) -> bool:
         return self.claimed.get(ticket, intent.entry) == intent.entry
+
+    def candidates(self, intent: Intent) -> list[int]:
+        """Return the orders that no other request has made, by ticket: few of many."""
+        return self._loose + self._own.get(intent.entry, [])
 
     def is_free(self, intent: Intent, ticket: int, record: TradeOrder | Trace) -> bool:
         """Whether nothing says that an order is somebody else's.

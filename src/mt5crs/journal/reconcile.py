@@ -74,8 +74,9 @@ def _found(intent: Intent, by_tag: set[int], taken: set[int], shown: Shown, rule
         return Found("tag", by_tag)
     near = {
         ticket
-        for ticket, order in shown.orders.items()
+        for ticket in shown.candidates(intent)
         if ticket not in taken
+        and (order := shown.orders[ticket])
         and intent.spans(order.time_setup_msc)
         and rule.is_kind(intent, order)
         and rule.resembles(intent, order, shown)
