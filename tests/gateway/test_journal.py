@@ -13,7 +13,7 @@ import pytest
 
 from mt5crs import Client
 from mt5crs.errors import JournalUnusable, KeyConflict
-from mt5crs.journal.store import PAGE
+from mt5crs.journal.file import PAGE
 from tests.processes import Gateway
 
 BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}

@@ -16,8 +16,9 @@ import pytest
 from mt5crs.errors import JournalUnusable, KeyConflict, SettingError
 from mt5crs.journal import chain, export
 from mt5crs.journal.entries import Entry
+from mt5crs.journal.file import PAGE
 from mt5crs.journal.states import OPEN, State, Step
-from mt5crs.journal.store import PAGE, Begin, Journal, Told
+from mt5crs.journal.store import Begin, Journal, Told
 
 ACCOUNT = "5001001@MT5CRS-Simulated"
 BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "comment": "mine"}

@@ -15,11 +15,6 @@ from typing import Any
 
 from mt5crs import points
 from mt5crs.api import OPERATIONS
-from mt5crs.constants import (
-    TRADE_ACTION_DEAL,
-    TRADE_ACTION_PENDING,
-    TRADE_RETCODE_TIMEOUT,
-)
 from mt5crs.errors import (
     Busy,
     Expired,
@@ -30,12 +25,12 @@ from mt5crs.errors import (
     SettingError,
     SplitBrain,
 )
+from mt5crs.gateway.order import Order, is_tagged, plain, told_of
 from mt5crs.gateway.servertime import ServerTime
-from mt5crs.journal import tags
-from mt5crs.journal.entries import Entry, core_of, encode
+from mt5crs.journal.entries import Entry, encode
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import MAKERS, Begin, Journal, Told
-from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NOT_FOUND, NOT_SENT, SUCCESS
+from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NOT_FOUND, SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result, Unasked, done
 from mt5crs.terminal.port import Deferred, TerminalPort, then
@@ -58,53 +53,9 @@ TURN = 0.1
 """Seconds between two looks at what time means for orders under way."""
 RETRY = 0.5
 """Seconds between two attempts to open the journal, or to write what could not be written."""
-TAGGED = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING})
-"""The actions that make an order whose comment is the user's."""
-NO_VERDICT = frozenset({TRADE_RETCODE_TIMEOUT})
-"""Return codes that leave it open whether the order was carried out."""
 ORDER_SEND = OPERATIONS["order_send"]
 NOT_YET = Result(None, IPC_TIMEOUT)
 """Stands for an answer that has not come yet."""
-
-
-class Order:
-    """A trade request that the gateway holds.
-
-    Attributes:
-        request: The request's fields, as the user sent them.
-        encoded: The same as bytes, to tell whether another request is the same.
-        until: Seconds on the gateway's clock after which nobody waits for it.
-        deferred: Where its answer goes.
-        entry: Its entry in the journal, once there is one.
-        sent: When the terminal was told, on the gateway's clock.
-        is_out: Whether the terminal still owes an answer.
-        doubtful: What the terminal answered that left it in doubt.
-    """
-
-    __slots__ = (
-        "deferred",
-        "doubtful",
-        "encoded",
-        "entry",
-        "is_out",
-        "key",
-        "principal",
-        "request",
-        "sent",
-        "until",
-    )
-
-    def __init__(self, request: dict[str, Any], principal: str, key: str, until: float) -> None:
-        self.request = request
-        self.encoded = encode(request)
-        self.principal = principal
-        self.key = key
-        self.until = until
-        self.deferred = Deferred()
-        self.entry: Entry | None = None
-        self.sent = 0.0
-        self.is_out = False
-        self.doubtful: Result | None = None
 
 
 class Orders:
@@ -189,7 +140,7 @@ class Orders:
 
     def _needs_time(self, request: dict[str, Any], now: float) -> bool:
         """Whether an order could be told from an older one by its time alone, and the time is not known."""
-        is_untagged = request.get("action") in MAKERS and not _is_tagged(request)
+        is_untagged = request.get("action") in MAKERS and not is_tagged(request)
         return is_untagged and not self.server_time.is_fresh(now)
 
     def _hold_back(self, order: Order, now: float) -> None:
@@ -300,7 +251,7 @@ class Orders:
 
     def _noted(self, request: dict[str, Any], now: float) -> dict[str, Any]:
         return {
-            "tagged": _is_tagged(request),
+            "tagged": is_tagged(request),
             "after": self.server_time.earliest,
             "vague": not self.server_time.is_fresh(now),
         }
@@ -335,7 +286,7 @@ class Orders:
             self._out[order.entry.number] = now
         self.latest_symbol = order.request.get("symbol") or self.latest_symbol
         try:
-            answer = self._terminal.call(ORDER_SEND, [self._tagged(order)], order.until)
+            answer = self._terminal.call(ORDER_SEND, [order.tagged(self.journal)], order.until)
         except Busy as error:
             self._take_answer(order, Unasked(ORDER_SEND, error))
             return
@@ -344,14 +295,6 @@ class Orders:
             self._take_answer(order, Result(None, IPC_CALL_FAILED))
             return
         then(answer, partial(self._take_answer, order))
-
-    def _tagged(self, order: Order) -> dict[str, Any]:
-        """Return the request with its tag behind the comment, where that fits."""
-        entry, journal = order.entry, self.journal
-        if entry is None or journal is None or not entry.note["tagged"]:
-            return order.request
-        tag = tags.tag(journal.mark, entry.number)
-        return {**order.request, "comment": order.request.get("comment", "") + tag}
 
     def _take_answer(self, order: Order, result: Result) -> None:
         order.is_out = False
@@ -364,8 +307,8 @@ class Orders:
         points.reach(points.BEFORE_OUTCOME)
         if self.journal is None:
             return
-        answered = [(order, _plain(order, result)) for order, result in self._answered]
-        told = [_told(order, result) for order, result in answered]
+        answered = [(order, plain(order, result)) for order, result in self._answered]
+        told = [told_of(order, result) for order, result in answered]
         try:
             entries = self.journal.record(told)
         except JournalUnusable as error:
@@ -537,10 +480,6 @@ class Orders:
             self.journal = None
 
 
-def _is_tagged(request: dict[str, Any]) -> bool:
-    return request.get("action") in TAGGED and tags.has_room(request.get("comment", ""))
-
-
 def _doubt_all(journal: Journal) -> None:
     """Whatever another process had sent and not heard of is in doubt."""
     sent = [number for number, entry in journal.watched.items() if entry.state is State.SENT]
@@ -548,30 +487,3 @@ def _doubt_all(journal: Journal) -> None:
     if sent:
         journal.record([Told(number, Step.DOUBT, note) for number in sent])
         log.warning("%d orders of an earlier process have no outcome yet", len(sent))
-
-
-def _plain(order: Order, result: Result) -> Result:
-    """Return an answer with its structures as lists, and the user's own comment in its request."""
-    value = result.value
-    if value is None:
-        return result
-    request = list(value[10])
-    request[_COMMENT] = order.request.get("comment", "")
-    return Result([*value[:10], request], result.error)
-
-
-def _told(order: Order, result: Result) -> Told:
-    """Return what an answer says of its order."""
-    assert order.entry is not None  # noqa: S101 - it was sent
-    number, (code, text) = order.entry.number, result.error
-    if isinstance(result, Unasked):
-        return Told(number, Step.REFUSE, {"text": result.failure.message, "how": "unasked"})
-    noted = {"code": code, "text": text, "how": "answer", "makes": order.request.get("action") in MAKERS}
-    if result.value is None:
-        return Told(number, Step.REFUSE if code in NOT_SENT else Step.DOUBT, noted)
-    if result.value[0] in NO_VERDICT:
-        return Told(number, Step.DOUBT, noted)
-    return Told(number, Step.FINISH, {**core_of(result.value), **noted}, result.value)
-
-
-_COMMENT = 14  # of a TradeRequest's fields

@@ -1,0 +1,329 @@
+"""The journal's file: SQLite, append only, one row for each event, flushed to the disk with each commit.
+
+One gateway at a time writes: it holds the lease, a lock on a file beside it that the operating system takes
+back whatever happens to the process. An operator's command writes without: it commits between two others.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mt5crs.errors import JournalUnusable, SettingError
+from mt5crs.journal import chain
+from mt5crs.journal.chain import Event
+
+APPLICATION = 0x4D54354A  # "MT5J": marks the file as ours
+VERSION = 1
+"""Of the tables and of what is in them; a file of another version is refused, never rewritten."""
+TABLES = """
+create table meta (name text primary key, value) without rowid;
+create table events (
+    number integer primary key, entry integer not null, step text not null, at integer not null, account text,
+    principal text, key text, note blob not null, digest blob not null, body blob, link blob not null
+);
+create unique index keys on events (account, principal, key) where key is not null;
+create index steps on events (entry) where key is null;
+"""
+INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PAGE = 1024
+"""Bytes of a page: an order changes a few, and each is written whole."""
+LOG_PAGES = 1000
+"""Pages that the write-ahead log grows to before it is written over."""
+LOOK = 250_000_000
+"""Nanoseconds between two looks whether the file is still in its place."""
+BUSY = 0.05
+"""Seconds that another writer (an operator's command) is waited for."""
+MEMORY = ":memory:"
+HINTS = (
+    ("locked", "another program writes to it: end that one, orders go on by themselves then"),
+    ("full", "the disk is full: make room, orders go on by themselves then"),
+    ("readonly", "the gateway may not write there: mend the permissions of the file and of its folder"),
+    ("unable to open", "see that its folder exists and that the gateway may write there"),
+    ("disk I/O", "the disk does not take what is written: look at its room, its quota and its health"),
+)
+DAMAGED = "it was left as it is: restore a copy that is whole, or keep it aside and start with a new file"
+
+
+class EventFile:
+    """A file of events that is in use.
+
+    Args:
+        path: The file, made if it is not there; None for one in memory.
+        clock: Nanoseconds since the epoch, UTC.
+        writes: Whether the lease is taken.
+
+    Attributes:
+        path: Where it is, links followed.
+        id: What it is told apart by.
+        head: The number and the link of the last event.
+
+    Raises:
+        SettingError: Another gateway uses it, or it is not a journal.
+        JournalUnusable: It cannot be used as it is.
+    """
+
+    def __init__(self, path: Path | None, clock: Callable[[], int], *, writes: bool) -> None:
+        self.path = None if path is None else path.resolve()
+        self._clock = clock
+        self._looked = 0
+        self._lease = _take_lease(self.path) if writes and self.path is not None else None
+        try:
+            with self._usable():
+                self._database = self._open(writes)
+        except BaseException:
+            self._release()
+            raise
+        try:
+            with self._usable():
+                self.id: str = self._prepare()
+                self.read_head()
+                if self._lease is not None:
+                    self._grow()
+                self._opened = self._files()
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- opening ----
+
+    def _open(self, writes: bool) -> sqlite3.Connection:
+        path = self.path
+        if path is not None and path.is_dir():
+            raise SettingError(f"journal: {path} is a folder", hint="name a file in it")
+        if path is not None and not writes and not path.is_file():
+            raise SettingError(f"journal: there is no file {path}")
+        return sqlite3.connect(path or MEMORY, timeout=BUSY, isolation_level=None, check_same_thread=False)
+
+    def _prepare(self) -> str:
+        """Make the tables, or see that they are ours; return the journal's id."""
+        run = self._database.execute
+        application, version = self._pragma("application_id"), self._pragma("user_version")
+        if application != APPLICATION:
+            if application or self.rows("select 1 from sqlite_master limit 1"):
+                raise SettingError(f"journal: {self.path} is not a journal", hint=DAMAGED)
+            run(f"pragma page_size = {PAGE}")
+            run("pragma journal_mode = wal")
+            self._make()
+        elif version != VERSION:
+            raise SettingError(
+                f"journal: {self.path} is of version {version}, this program writes {VERSION}",
+                hint="use the release that made it, or start with a new file",
+            )
+        run("pragma synchronous = full")
+        run(f"pragma wal_autocheckpoint = {LOG_PAGES}")
+        damage = self.rows("pragma quick_check(1)")[0][0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(str(damage))
+        journal: str = self.meta("id")
+        return journal
+
+    def _make(self) -> None:
+        run = self._database.execute
+        run("begin immediate")
+        for statement in TABLES.strip().split(";\n"):
+            run(statement)
+        run("insert into meta values ('id', ?)", (os.urandom(16).hex(),))
+        run(f"pragma application_id = {APPLICATION}")
+        run(f"pragma user_version = {VERSION}")
+        run("commit")
+
+    def _grow(self) -> None:
+        """Give the log its full size at once: a commit that makes it grow takes half as long again.
+
+        The log is written over from its start after each checkpoint, and only grows.
+        """
+        self._database.execute("insert into meta values ('room', zeroblob(?))", (PAGE * LOG_PAGES,))
+        self._database.execute("delete from meta where name = 'room'")
+        self._database.execute("pragma wal_checkpoint(restart)")
+
+    # ---- reading ----
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query.
+
+        Raises:
+            JournalUnusable: The file cannot be read.
+        """
+        with self._usable():
+            return self._database.execute(query, values).fetchall()
+
+    def stream(self, query: str) -> Iterator[Any]:
+        """Yield the rows of a query, one by one.
+
+        Raises:
+            JournalUnusable: The file cannot be read.
+        """
+        with self._usable():
+            yield from self._database.execute(query)
+
+    def meta(self, name: str) -> Any:
+        """Return a mark that was set, None where it was not."""
+        rows = self.rows("select value from meta where name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def has_changed(self) -> bool:
+        """Whether another program has written since `read_head`."""
+        return self._pragma("data_version") != self._version
+
+    def read_head(self) -> None:
+        """Read where the chain ends."""
+        self._version = self._pragma("data_version")  # first: what comes after it shows the next time
+        rows = self.rows("select number, link from events order by number desc limit 1")
+        self.head: tuple[int, bytes] = rows[0] if rows else (0, chain.start(self.id))
+
+    # ---- writing ----
+
+    def append(self, events: Callable[[int], Iterable[Event]], reread: Callable[[], None]) -> None:
+        """Write events behind the last one, in one transaction; they are on disk when this returns.
+
+        Args:
+            events: Makes them, given the last one's number; called again where another program came between.
+            reread: Called before that: to take in what the other one wrote, and the new head.
+
+        Raises:
+            JournalUnusable: None of them is on disk.
+        """
+        with self._usable():
+            if self._is_displaced():
+                raise sqlite3.OperationalError("unable to open: its file was moved or removed while in use")
+            for last in (False, True):
+                rows: list[tuple[Any, ...]] = []
+                link = self.head[1]
+                for event in events(self.head[0]):
+                    link = chain.link(link, event)
+                    rows.append(
+                        (
+                            event.number, event.entry, event.step, event.at, event.account, event.principal,
+                            event.key, event.note, event.digest, event.body, link,
+                        )
+                    )  # fmt: skip
+                if not rows:
+                    return
+                try:
+                    self._write(rows)
+                except sqlite3.IntegrityError:
+                    if last:
+                        raise
+                    reread()
+                    continue
+                self.head = rows[-1][0], link
+                return
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        if len(rows) == 1:  # a statement alone is a transaction
+            self._database.execute(INSERT, rows[0])
+            return
+        self._database.execute("begin immediate")
+        try:
+            self._database.executemany(INSERT, rows)
+            self._database.execute("commit")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("rollback")
+            raise
+
+    def set_meta(self, name: str, value: Any) -> None:
+        """Set a mark, durably; None takes it away."""
+        if value is None:
+            self.change("delete from meta where name = ?", (name,))
+        else:
+            self.change("insert or replace into meta values (?, ?)", (name, value))
+
+    def change(self, statement: str, values: Sequence[Any]) -> int:
+        """Carry out a statement that changes what is no part of the chain; return how many rows it changed.
+
+        Raises:
+            JournalUnusable: It has changed nothing.
+        """
+        with self._usable():
+            return self._database.execute(statement, values).rowcount
+
+    # ---- the file itself ----
+
+    def _is_displaced(self) -> bool:
+        """Whether the file or its log is not what was opened any more, or is shorter; looked at now and then.
+
+        To ask a file for its times makes its next write keep new ones, which a flush then has to write as
+        well: with a look before each commit, a commit took half as long again.
+        """
+        now = self._clock()
+        if now - self._looked < LOOK:
+            return False
+        found = self._files()
+        is_shorter = any(size < before for size, before in zip(found[1::2], self._opened[1::2], strict=True))
+        if is_shorter or found[::2] != self._opened[::2]:
+            return True
+        self._looked, self._opened = now, found
+        return False
+
+    def _files(self) -> tuple[int, ...]:
+        """Return number and size of the file and of its log; zeros where there is none."""
+        if self.path is None:
+            return ()
+        found: list[int] = []
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            try:
+                status = path.stat()
+                found += (status.st_ino, status.st_size)
+            except OSError:  # noqa: PERF203 - two files
+                found += (0, 0)
+        return tuple(found)
+
+    def close(self) -> None:
+        """Let the file and the lease go."""
+        self._database.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    def _pragma(self, name: str) -> int:
+        return int(self.rows(f"pragma {name}")[0][0])
+
+    def _usable(self) -> "_Usable":
+        return _Usable(self.path)
+
+
+class _Usable:
+    """Says what is wrong with the journal where SQLite fails."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            hint = next((hint for word, hint in HINTS if word in str(error)), DAMAGED)
+            where = self._path or "in memory"
+            raise JournalUnusable(f"the journal {where} cannot be used: {error}", hint=hint) from error
+
+
+def _take_lease(path: Path) -> sqlite3.Connection:
+    """Lock the file beside the journal; the operating system gives it back when the process ends."""
+    beside = path.with_name(f"{path.name}.lease")
+    try:
+        lease = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            lease.execute("begin exclusive")
+        except BaseException:
+            lease.close()
+            raise
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise SettingError(
+                f"journal: another gateway uses {path}",
+                hint="stop that one, or give this one its own journal",
+            ) from error
+        raise JournalUnusable(
+            f"the journal {path} cannot be used: {error}",
+            hint="see that its folder exists and that the gateway may write there",
+        ) from error
+    return lease
