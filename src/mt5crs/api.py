@@ -252,7 +252,7 @@ class Terminal:
 
     @operation(Kind.TRADE, REQUEST)
     def order_send(
-        self, request: Mapping[str, Any] = ..., /, *, key: str = ..., **fields: Any
+        self, request: Mapping[str, Any] = ..., /, *, key: str | None = None, **fields: Any
     ) -> OrderSendResult | None:
         """Send a trade request to the trade server, at most once.
 

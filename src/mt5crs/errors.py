@@ -208,7 +208,7 @@ class WrongAccount(Refused):
     """The terminal is logged in to another account than the gateway is for, or to none."""
 
     code = "wrong-account"
-    default_hint = "log the terminal in to the gateway's account, or start a gateway for the other one"
+    default_hint = "see that the terminal runs and is logged in to the gateway's account"
 
 
 class JournalUnusable(Refused):

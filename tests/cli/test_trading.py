@@ -227,7 +227,7 @@ def test_the_same_key_again_is_the_same_order(ask: Run) -> None:
 
 def test_a_key_that_was_never_used_has_no_outcome(ask: Run) -> None:
     result = ask("outcome", "nobody's")
-    assert result.code == 1
+    assert result.code == 4
     assert "has no key" in result.err
 
 
@@ -239,3 +239,29 @@ def test_health_names_what_is_down(ask: Run, run: Run, tmp_path: Path) -> None:
     assert "no connection to its trade server" in result.err
     gone = run("health", "--json", "--port", str(cut_off.port), "--timeout", "0.5")
     assert (gone.code, gone.json["gateway"], gone.json["terminal"]) == (1, False, None)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 65, "a\nb"])
+def test_a_key_that_cannot_be_one_sends_nothing(ask: Run, key: str) -> None:
+    before = ask("positions", "--json").json
+    result = ask("buy", "EURUSD", "0.1", "--key", key)
+    assert result.code == 2
+    assert "64 characters" in result.err
+    assert ask("positions", "--json").json == before
+
+
+def test_a_position_is_closed_once_under_its_key(ask: Run) -> None:
+    ticket = str(ask("buy", "EURUSD", "0.1", "--json").json[0]["order"])
+    first = ask("close", ticket, "--key", "c-7", "--json")
+    again = ask("close", ticket, "--key", "c-7", "--json")
+    assert (first.code, again.code) == (0, 0)
+    assert first.json[0]["deal"] == again.json[0]["deal"]
+
+
+def test_an_order_in_doubt_is_not_sent_again_at_another_price(run: Run, tmp_path: Path) -> None:
+    with Gateway(tmp_path, ["--fault", "wedge"]) as gateway:
+        port = ("--port", str(gateway.port), "--timeout", "3")
+        first = run("buy", "EURUSD", "0.1", "--key", "k", *port)
+        again = run("buy", "EURUSD", "0.1", "--key", "k", *port)
+        assert (first.code, again.code) == (3, 3)
+        assert run("positions", "--json", *port).json == []

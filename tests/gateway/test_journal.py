@@ -113,6 +113,31 @@ def test_a_folder_that_is_read_only_refuses_orders_and_says_so(tmp_path: Path) -
         assert "orders are refused" in gateway.log.read_text()
 
 
+def test_a_journal_that_was_moved_away_shows_in_health_until_it_is_back(
+    journaled: Gateway, path: Path
+) -> None:
+    with journaled.client() as mt5:
+        assert retcode(mt5, "before") == 10009
+        names = (path, path.with_name(f"{path.name}-wal"))
+        for name in names:
+            name.rename(name.with_name(f"aside-{name.name}"))
+        give_up = time.monotonic() + 10.0
+        while True:
+            try:
+                mt5.order_send({**BUY, "volume": 0.0})  # rejected, and journaled as any other
+            except JournalUnusable as error:
+                assert "put it back" in error.hint
+                break
+            assert time.monotonic() < give_up  # it is looked for now and then
+        assert "moved or removed" in mt5.health().why
+        for name in names:
+            name.with_name(f"aside-{name.name}").rename(name)
+        while not mt5.health().trading:
+            assert time.monotonic() < give_up
+        assert retcode(mt5, "after") == 10009
+    assert verified(path) == "whole"
+
+
 def test_a_damaged_journal_refuses_orders_and_is_left_alone(tmp_path: Path, path: Path) -> None:
     options = ["--journal", str(path)]
     with Gateway(tmp_path, options) as gateway, gateway.client() as mt5:

@@ -43,14 +43,21 @@ def register(parent: typer.Typer) -> None:
     def outcome(
         call: Call, key: Annotated[str, typer.Argument(help="The idempotency key of an order.")]
     ) -> None:
-        """Ask the gateway what became of an order; exit 3 while that is not known."""
+        """Ask the gateway what became of an order.
+
+        Exit 0: the broker answered it. 1: it was not carried out, or nobody answers. 3: it is not known yet. 4:
+        there is no such key.
+        """
         from mt5crs.errors import OutcomeUnknown
 
         found = call.client.outcome(key)
         if found is None:
+            if call.output.form is Form.JSON:
+                typer.echo("null")
             raise Failure(
                 f"the gateway's journal has no key {key!r} of this client",
-                hint="it was not sent to this gateway",
+                hint="it has not come to this gateway, but may be on its way while a client waits for it",
+                code=4,
             )
         told = fields_of(found)
         code, text = found.last_error
@@ -62,6 +69,8 @@ def register(parent: typer.Typer) -> None:
         call.output.write(Table("outcome", columns, tuple(row), [row], document=told))
         if State(found.state) in OPEN:
             raise OutcomeUnknown(f"what became of {key} is not known yet", key=key)
+        if found.result is None:
+            raise Failure(f"{key} was not carried out: {text}")
 
 
 @contextmanager
@@ -201,6 +210,11 @@ def resolve(
         step = Step.DISMISS if executed is None else Step.RESOLVE
         if entry.state is State.SENT:
             raise Failure(f"{entry.key} is under way", hint="it is in doubt when no answer came for a while")
+        other = opened.claims.get(executed or 0, entry.number)
+        if other != entry.number:
+            raise Failure(
+                f"order {executed} is that of entry {other}", hint="`mt5crs journal show` tells more"
+            )
         settled = opened.record([_decided(entry, step, executed)])[0]
         if settled.since == entry.since and settled.state is entry.state:
             raise Failure(f"{entry.key} is {entry.state.value} already", hint="there is nothing to decide")
@@ -226,34 +240,48 @@ def verify(
     ] = None,
     journal: File = DEFAULT,
 ) -> None:
-    """Prove that no event was changed, removed, inserted or moved; exit 1 and say where if one was."""
+    """Prove that no event was changed, removed, inserted or moved; exit 1 and say where if one was.
+
+    Events cut off at the end show only against a link that was kept: it is told each time.
+    """
     from mt5crs.journal import chain
     from mt5crs.journal.export import read
 
-    last = [0]
+    last: list[Any] = [0, b""]
     if file is None:
         with _journal(journal) as opened:
             found = chain.faults(opened.id, opened.events())
-            last[0] = opened.head[0]
+            last[:] = opened.head
     else:
         try:
             with file.open("rb") as text:
                 id_, events = read(text, str(file))
-                found = chain.faults(id_, _counted(events, last))
+                found = _exported_faults(id_, _counted(events, last))
         except OSError as error:
             raise SettingError(f"{file} cannot be read: {error.strerror}") from error
     if found:
         for fault in found[:20]:
             note(fault)
         raise Failure(
-            f"the journal was altered, at {len(found)} places", hint="keep it, and a copy, as they are"
+            f"the journal was altered, at {len(found)} place{'s' * (len(found) > 1)}",
+            hint="keep it, and a copy, as they are",
         )
-    typer.echo(f"whole: {last[0]} events")
+    count, link = last
+    typer.echo(f"whole: {count} events, the last one's link is {link.hex() if count else 'none'}")
 
 
-def _counted(events: "Generator[Event, None, None] | Any", last: list[int]) -> "Generator[Event, None, None]":
+def _exported_faults(journal: str, events: "Generator[Event, None, None]") -> list[str]:
+    from mt5crs.journal import chain
+
+    try:
+        return chain.faults(journal, events)
+    except SettingError as error:  # a line that is none is an alteration, too
+        return [error.message]
+
+
+def _counted(events: "Generator[Event, None, None] | Any", last: list[Any]) -> "Generator[Event, None, None]":
     for event in events:
-        last[0] += 1
+        last[:] = last[0] + 1, event.link
         yield event
 
 

@@ -10,6 +10,7 @@ EXIT_CODES = {
     1: "no, or it failed",
     2: "a wrong command line or setting",
     3: "a trade was sent and its outcome is not known",
+    4: "the gateway's journal has no such key",
     130: "interrupted",
 }
 """Every exit code and its meaning, in the order of the help."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from mt5crs import constants as c
+from mt5crs.arguments import ArgumentError
+from mt5crs.arguments import key as checked_key
 from mt5crs.cli import values
 from mt5crs.cli.formats import digits_of, fields_of, lots, names_of, price
 from mt5crs.cli.options import Call, connected
@@ -15,6 +17,7 @@ from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, clos
 from mt5crs.cli.retcodes import SUCCESSES, UNKNOWN, meaning
 from mt5crs.client.core import fresh_key
 from mt5crs.errors import BridgeError, Certainty, KeyConflict, OutcomeUnknown
+from mt5crs.journal.states import OPEN
 from mt5crs.model import OrderSendResult
 
 if TYPE_CHECKING:
@@ -71,6 +74,18 @@ def send(call: Call, action: str, request: dict[str, Any], key: str | None = Non
     return Trade(action, key, call.got(result, "answer to the order"))
 
 
+def key_of(text: str | None) -> str | None:
+    """Return an idempotency key as it was given, None where none was."""
+    if text is None:
+        return None
+    try:
+        return checked_key(text)
+    except ArgumentError:
+        raise typer.BadParameter(
+            "a key has 1 to 64 characters, none of them a control character", param_hint="--key"
+        ) from None
+
+
 def known(call: Call, action: str, request: dict[str, Any], key: str) -> Trade | None:
     """Return the trade that a key has made already, None where there is none to be told.
 
@@ -78,10 +93,19 @@ def known(call: Call, action: str, request: dict[str, Any], key: str) -> Trade |
 
     Raises:
         KeyConflict: The key belongs to another request.
+        OutcomeUnknown: What became of it is not known.
+        Failure: It was not carried out.
     """
     found = call.client.outcome(key)
-    if found is None or found.result is None:
+    if found is None:
         return None
+    if found.state in OPEN:
+        raise OutcomeUnknown(f"what became of the order of the key {key!r} is not known yet", key=key)
+    if found.result is None:
+        raise Failure(
+            f"the order of the key {key!r} was not carried out: {found.last_error[1]}",
+            hint="to send it after all, use a new key",
+        )
     sent = found.result.request
     if any(getattr(sent, name) != value for name, value in request.items() if name not in MOVING):
         raise KeyConflict(f"the key {key!r} belongs to another request")
@@ -164,9 +188,21 @@ def to_close(
 
 
 def close_all(
-    call: Call, ticket: int | None, symbol: str | None, everything: bool, volume: str | None, deviation: int
+    call: Call,
+    ticket: int | None,
+    symbol: str | None,
+    everything: bool,
+    volume: str | None,
+    deviation: int,
+    key: str | None,
 ) -> None:
     """Close positions, or cancel the pending order of a ticket."""
+    if key is not None and ticket is None:
+        raise typer.BadParameter("--key is for one TICKET")
+    before = None if key is None else known(call, "close", {}, key)
+    if before is not None:
+        conclude(call, [before])
+        return
     if volume is not None and ticket is None:
         raise typer.BadParameter("--volume is for one TICKET")
     positions, orders = to_close(call, ticket, symbol, everything)
@@ -179,10 +215,10 @@ def close_all(
         part = position.volume
         if volume is not None:
             part = values.volume(volume, call.symbol(position.symbol), "--volume", position.volume)
-        trades.append(send(call, "close", closing(call, position, part, deviation)))
+        trades.append(send(call, "close", closing(call, position, part, deviation), key))
     for order in orders:
         request = {"action": c.TRADE_ACTION_REMOVE, "order": order.ticket, "symbol": order.symbol}
-        trades.append(send(call, "cancel", request))
+        trades.append(send(call, "cancel", request, key))
     conclude(call, trades)
 
 
@@ -215,9 +251,12 @@ def register(app: typer.Typer) -> None:
         deviation: Annotated[
             int, typer.Option(min=0, max=MOST_POINTS, help="Points that the price may differ.")
         ] = DEVIATION,
+        key: Annotated[
+            str | None, typer.Option(help="Idempotency key: the same key again is the same order.")
+        ] = None,
     ) -> None:
         """Close a position or a part of it, those of a symbol, or all."""
-        close_all(call, ticket, symbol, everything, volume, deviation)
+        close_all(call, ticket, symbol, everything, volume, deviation, key_of(key))
 
 
 def _opener(side: str) -> Callable[..., None]:
@@ -251,6 +290,7 @@ def _opener(side: str) -> Callable[..., None]:
         pending = "limit" if limit else "stop" if stop else ""
         ticket = Ticket(side, symbol, volume, price, pending, sl, tp)
         extras = {"deviation": deviation, "magic": magic, "comment": comment}
+        key = key_of(key)
         action = " ".join(filter(None, (side, pending)))
         request = opening(call, ticket, extras, filling)
         before = None if key is None else known(call, action, request, key)

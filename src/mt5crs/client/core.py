@@ -149,7 +149,8 @@ def take_key(kwargs: dict[str, Any]) -> str:
     Raises:
         ArgumentError: It cannot be one.
     """
-    return checked_key(kwargs.pop("key")) if "key" in kwargs else fresh_key()
+    key = kwargs.pop("key", None)
+    return fresh_key() if key is None else checked_key(key)
 
 
 class Core:

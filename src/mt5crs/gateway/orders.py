@@ -188,7 +188,7 @@ class Orders:
         if latch:
             raise SplitBrain(
                 latch,
-                hint="stop the other gateway, then `mt5crs journal resolve --latch` on this one's journal",
+                hint="find out why (docs/orders.md); `mt5crs journal resolve --latch` lets orders go on",
             )
         if self._why is not None and (self._unwritten or now < self._blocked_until):
             raise self._why
@@ -239,11 +239,12 @@ class Orders:
                 ]
             )
         except JournalUnusable as error:
-            self._why, self._blocked_until = error, now + RETRY
+            self._block(error, now)
             self._counters[error.code] += len(going)
             for order in going:
                 self._settle(order, Unasked(ORDER_SEND, error))
             return []
+        self._why = None
         for order, entry in zip(going, entries, strict=True):
             order.entry = entry
         points.reach(points.AFTER_INTENT)
@@ -375,6 +376,8 @@ class Orders:
                 else:
                     self._conclude()
             return RETRY
+        if self._why is not None and now >= self._blocked_until:
+            self._probe(self.journal, now)
         if self._timeless and now >= self._release_at:
             self._release()
             return 0.0
@@ -409,8 +412,7 @@ class Orders:
         """Tell a client that the outcome is not known, just before it finds out by itself."""
         doubtful = order.doubtful
         if doubtful is None or doubtful is NOT_YET:
-            text = "what became of it is not known yet"
-            failure = OutcomeUnknown(f"order_send: {text}", key=order.key)
+            failure = OutcomeUnknown("what became of it is not known yet", key=order.key)
             self._settle(order, Unasked(ORDER_SEND, failure))
         else:
             self._settle(order, doubtful)
@@ -453,6 +455,21 @@ class Orders:
         self._why, self.journal = None, journal
         self.server_time.see(journal.latest_note().get("after", 0.0), -inf, -inf)
 
+    def _block(self, error: JournalUnusable, now: float) -> None:
+        if self._why is None:
+            log.error("orders are refused: %s", error)
+        self._why, self._blocked_until = error, now + RETRY
+
+    def _probe(self, journal: Journal, now: float) -> None:
+        """See whether what has refused orders is over."""
+        try:
+            journal.probe()
+        except JournalUnusable as error:
+            self._block(error, now)
+        else:
+            self._why = None
+            log.warning("the journal can be used again: orders go on")
+
     def _mark_unwritten(self, error: JournalUnusable) -> None:
         if not self._unwritten:
             log.error("outcomes are kept in memory, orders are refused: %s", error)
@@ -463,10 +480,9 @@ class Orders:
     def state(self) -> dict[str, Any]:
         """Return how it is with orders, for pongs and beats."""
         journal = self.journal
-        why = self._why if journal is None or self._unwritten else None
         return {
             "journal": "" if journal is None else journal.id,
-            "trading": str(why) if why else (journal.latch if journal else ""),
+            "trading": str(self._why) if self._why else (journal.latch if journal else ""),
             "held": len(self._held),
             "unknown": 0 if journal is None else sum(e.state in OPEN for e in journal.watched.values()),
         }

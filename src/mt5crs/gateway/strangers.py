@@ -13,6 +13,8 @@ from mt5crs.journal import tags
 from mt5crs.journal.store import LEGACY, Journal
 from mt5crs.model import TradeOrder
 
+OTHER = "another gateway's journal"
+
 log = logging.getLogger(__name__)
 
 
@@ -42,8 +44,9 @@ def look_for_strangers(
     ]
     if young:
         found = tags.read(young[0].comment)
-        mark = "" if found is None else f" (mark {found.mark}, ours is {journal.mark})"
-        journal.latch = f"order {young[0].ticket} on this account was sent by another gateway's journal{mark}"
+        is_own = found is not None and found.mark == journal.mark
+        whose = "this journal, which does not know it: it has lost events, or is a copy" if is_own else OTHER
+        journal.latch = f"order {young[0].ticket} on this account was sent by {whose}"
         log.error("orders are refused: %s", journal.latch)
 
 

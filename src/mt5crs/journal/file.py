@@ -40,6 +40,7 @@ HINTS = (
     ("locked", "another program writes to it: end that one, orders go on by themselves then"),
     ("full", "the disk is full: make room, orders go on by themselves then"),
     ("readonly", "the gateway may not write there: mend the permissions of the file and of its folder"),
+    ("moved or removed", "put it back where it was, with its log: orders go on by themselves then"),
     ("unable to open", "see that its folder exists and that the gateway may write there"),
     ("disk I/O", "the disk does not take what is written: look at its room, its quota and its health"),
 )
@@ -94,6 +95,14 @@ class EventFile:
             raise SettingError(f"journal: {path} is a folder", hint="name a file in it")
         if path is not None and not writes and not path.is_file():
             raise SettingError(f"journal: there is no file {path}")
+        if (
+            path is not None
+            and not writes
+            and not os.access(path.parent, os.W_OK)
+            and not _log(path).exists()
+        ):
+            # Nobody can write there, as on a medium that is kept as evidence.
+            return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
         return sqlite3.connect(path or MEMORY, timeout=BUSY, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> str:
@@ -186,8 +195,7 @@ class EventFile:
             JournalUnusable: None of them is on disk.
         """
         with self._usable():
-            if self._is_displaced():
-                raise sqlite3.OperationalError("unable to open: its file was moved or removed while in use")
+            self._check_place()
             for last in (False, True):
                 rows: list[tuple[Any, ...]] = []
                 link = self.head[1]
@@ -231,6 +239,16 @@ class EventFile:
         else:
             self.change("insert or replace into meta values (?, ?)", (name, value))
 
+    def probe(self) -> None:
+        """See whether the file can be written, and is in its place.
+
+        Raises:
+            JournalUnusable: It cannot, or is not.
+        """
+        with self._usable():
+            self._check_place()
+        self.set_meta("probe", None)
+
     def change(self, statement: str, values: Sequence[Any]) -> int:
         """Carry out a statement that changes what is no part of the chain; return how many rows it changed.
 
@@ -241,6 +259,10 @@ class EventFile:
             return self._database.execute(statement, values).rowcount
 
     # ---- the file itself ----
+
+    def _check_place(self) -> None:
+        if self._is_displaced():
+            raise sqlite3.OperationalError("its file was moved or removed while in use")
 
     def _is_displaced(self) -> bool:
         """Whether the file or its log is not what was opened any more, or is shorter; looked at now and then.
@@ -263,7 +285,7 @@ class EventFile:
         if self.path is None:
             return ()
         found: list[int] = []
-        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+        for path in (self.path, _log(self.path)):
             try:
                 status = path.stat()
                 found += (status.st_ino, status.st_size)
@@ -304,6 +326,10 @@ class _Usable:
             hint = next((hint for word, hint in HINTS if word in str(error)), DAMAGED)
             where = self._path or "in memory"
             raise JournalUnusable(f"the journal {where} cannot be used: {error}", hint=hint) from error
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _take_lease(path: Path) -> sqlite3.Connection:

@@ -253,7 +253,8 @@ class Journal:
     def events_of(self, number: int) -> list[Event]:
         """Return the events of an entry, in order; none where there is none of that number."""
         rows = self._file.rows(
-            f"select {COLUMNS} from events where number = ? and key is not null", (number,)
+            f"select {COLUMNS} from events where number = ? and key is not null",  # noqa: S608 - our names
+            (number,),
         )
         if rows:
             rows += self._file.rows(
@@ -342,6 +343,14 @@ class Journal:
         """Yield all events in order."""
         for row in self._file.stream(f"select {COLUMNS} from events order by number"):  # noqa: S608
             yield Event(*row)
+
+    def probe(self) -> None:
+        """See whether it can be written.
+
+        Raises:
+            JournalUnusable: It cannot.
+        """
+        self._file.probe()
 
     def meta(self, name: str) -> Any:
         """Return a mark that was set, None where it was not."""
