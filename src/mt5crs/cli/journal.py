@@ -45,8 +45,8 @@ def register(parent: typer.Typer) -> None:
     ) -> None:
         """Ask the gateway what became of an order.
 
-        Exit 0: the broker answered it. 1: it was not carried out, or nobody answers. 3: it is not known yet. 4:
-        there is no such key.
+        Exit 0: the broker answered it; 1: it was not carried out, or nobody answers; 3: it is not known yet;
+        4: there is no such key.
         """
         from mt5crs.errors import OutcomeUnknown
 
