@@ -28,7 +28,7 @@ from mt5crs.errors import (
 )
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.held import Held
-from mt5crs.gateway.operations import Caller
+from mt5crs.gateway.operations import Caller, Operations
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.operation import Operation, Result, Unasked
 from mt5crs.security.policy import Principal
@@ -273,8 +273,11 @@ class Dispatch:
         except (TypeError, SystemError) as error:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
         until = ask.deadline / 1000 if ask.deadline else inf
-        caller = Caller(principal.name, holder, ask.key, until, now)
-        result = self._operations.carry_out(op, wire, caller)
+        if op.name in Operations.OWN:
+            caller = Caller(principal.name, holder, ask.key, until, now)
+            result = self._operations.carry_out(op, wire, caller)
+        else:
+            result = self._terminal.call(op, wire, until)
         self.counters[op.kind] += 1
         if isinstance(result, Deferred):
             if result.result is None:
@@ -287,7 +290,7 @@ class Dispatch:
     def _answer(
         self, peer: bytes, ask: Ask, op: Operation[..., Any], result: Result, *, is_alone: bool
     ) -> Frames:
-        if isinstance(result, Unasked):
+        if type(result) is Unasked:
             return self._refuse(result.failure, ask.id)
         value, (code, text) = result
         if op.array is None or value is None:

@@ -25,18 +25,19 @@ class Held:
     """What the terminal has in hand, by connection.
 
     Attributes:
+        waiting: What is waited for, by connection and request.
         ready: Messages for connections whose answers have come; the driver sends them.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[bytes, int], _Waiting] = {}
+        self.waiting: dict[tuple[bytes, int], _Waiting] = {}
         self.ready: deque[tuple[bytes, Frames]] = deque()
 
     def __contains__(self, request: tuple[bytes, int]) -> bool:
-        return request in self._waiting
+        return request in self.waiting
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self.waiting)
 
     def make_room(self, peer: bytes) -> None:
         """See that one more request of a connection can wait.
@@ -61,19 +62,19 @@ class Held:
         """
 
         def take(result: Result) -> None:
-            if self._waiting.pop((peer, id_), None) is not None:
+            if self.waiting.pop((peer, id_), None) is not None:
                 self.ready.append((peer, answer(result)))
 
-        self._waiting[peer, id_] = _Waiting(until, deferred, take)
+        self.waiting[peer, id_] = _Waiting(until, deferred, take)
         deferred.then(take)
 
     def in_hand(self, peer: bytes) -> list[int]:
         """Return the ids of a connection's requests."""
-        return [id_ for owner, id_ in self._waiting if owner == peer]
+        return [id_ for owner, id_ in self.waiting if owner == peer]
 
     def drop(self, peer: bytes, id_: int) -> None:
         """Forget a request; its answer is not sent."""
-        waiting = self._waiting.pop((peer, id_), None)
+        waiting = self.waiting.pop((peer, id_), None)
         if waiting is not None:
             waiting.deferred.forget(waiting.take)
 
@@ -84,5 +85,5 @@ class Held:
 
     def sweep(self, now: float) -> None:
         """Forget the requests that nobody waits for any more."""
-        for request in [request for request, waiting in self._waiting.items() if waiting.until < now]:
+        for request in [request for request, waiting in self.waiting.items() if waiting.until < now]:
             self.drop(*request)

@@ -42,6 +42,9 @@ class Operations:
         orders: The trade requests.
         comments: Takes tags off comments.
         counters: How often what happened, by name.
+
+    Attributes:
+        OWN: The operations that the gateway has a part in, by name; the others are the terminal's alone.
     """
 
     def __init__(
@@ -54,15 +57,12 @@ class Operations:
         self._watches = Watches()
 
     def carry_out(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
-        """Carry out one operation.
+        """Carry out one of the operations that are in `OWN`.
 
         Raises:
             BridgeError: It was not carried out; as the terminal's port and `Orders.send` say.
         """
-        special = self._SPECIAL.get(op.name)
-        if special is None:
-            return self._terminal.call(op, wire, caller.until)
-        return special(self, op, wire, caller)
+        return self.OWN[op.name](self, op, wire, caller)
 
     def _order_send(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
         return self._orders.send(wire, caller.principal, caller.key, caller.until, caller.now)
@@ -112,7 +112,7 @@ class Operations:
                 self._terminal.call(OPERATIONS["market_book_release"], [symbol])
         return Result(True, SUCCESS)
 
-    _SPECIAL: ClassVar[dict[str, Callable[["Operations", Operation[..., Any], Any, Caller], Answer]]] = {
+    OWN: ClassVar[dict[str, Callable[["Operations", Operation[..., Any], Any, Caller], Answer]]] = {
         "symbol_select": _watch,
         "market_book_add": _watch,
         "market_book_release": _watch,

@@ -224,11 +224,11 @@ class Server:
         receive, handle, send = self._router.recv, self._dispatch.handle, self._send
         transfers, by_name = self._dispatch.transfers, self._by_name
         principal: Principal | None = ANONYMOUS
-        held, asked = self._dispatch.held, False
+        waiting, asked = self._dispatch.held.waiting, False
         try:
             for _ in range(BURST):
                 try:
-                    peer = receive(_NOBLOCK if transfers.ready or held else 0)
+                    peer = receive(_NOBLOCK if transfers.ready or waiting else 0)
                 except zmq.Again:
                     if not self._flush():
                         break
@@ -256,7 +256,7 @@ class Server:
         except zmq.Again:  # half a message
             pass
         self._flush()
-        if asked and held:
+        if asked and waiting:
             self._due = 0.0  # the terminal may want a turn sooner than it said
 
     def _flush(self) -> bool:
