@@ -18,20 +18,9 @@ class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal: str
 
 
-class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Line(Event, frozen=True, forbid_unknown_fields=True):
     """An event; bytes are base64, `note` and `body` are msgpack in it, and `told` says what they hold."""
 
-    number: int
-    entry: int
-    step: str
-    at: int
-    account: str | None
-    principal: str | None
-    key: str | None
-    note: bytes
-    digest: bytes
-    body: bytes | None
-    link: bytes
     told: Any = None
 
 
