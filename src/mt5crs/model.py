@@ -5,7 +5,7 @@ A structure is a tuple with names, as the original's are: index and attribute ac
 (5.0.6231). Times are the trade server's wall clock written as epoch seconds, `*_msc` in milliseconds.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
@@ -224,6 +224,22 @@ class TradeDeal(Record):
     symbol: str
     comment: str
     external_id: str
+
+
+VOLUME_DIGITS = 8
+"""Of a volume in lots: far beyond any step, short of what floats invent."""
+AVERAGE_DIGITS = 10
+"""Of an average price: beyond the symbol's own, short of what floats invent."""
+
+
+def traded(deals: Sequence[TradeDeal]) -> tuple[float, float]:
+    """Return the volume of an order's deals together, and their average price; zeros without any."""
+    if len(deals) == 1:
+        return deals[0].volume, deals[0].price
+    volume = round(sum(deal.volume for deal in deals), VOLUME_DIGITS)
+    if not volume:
+        return 0.0, 0.0
+    return volume, round(sum(deal.volume * deal.price for deal in deals) / volume, AVERAGE_DIGITS)
 
 
 class Outcome(Record):

@@ -110,7 +110,7 @@ class Recovery:
         self._see_time(now)
         due = self._due(journal)
         if self._flow is not None and now > self._started + LOOK_LIMIT:
-            self._flow = None
+            self._flow = self._stalled = None
         elif self._flow is not None and self._stalled is not None:
             self._put(self._flow, self._stalled)
         if self._flow is None and now >= due:

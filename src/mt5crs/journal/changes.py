@@ -6,13 +6,12 @@ from typing import Any
 from mt5crs import constants as c
 from mt5crs.journal.entries import Entry
 from mt5crs.journal.states import OPEN, State
-from mt5crs.journal.store import Journal
+from mt5crs.journal.store import MADE, Journal
 
 FAR = 1_000
 """Events before a request, and after it, that are looked through."""
 TARGET = {c.TRADE_ACTION_SLTP: "position", c.TRADE_ACTION_MODIFY: "order"}
 """The field that names what is changed, by action."""
-DONE = frozenset({c.TRADE_RETCODE_DONE, c.TRADE_RETCODE_DONE_PARTIAL, c.TRADE_RETCODE_PLACED})
 
 
 def is_overtaken(journal: Journal, entry: Entry) -> bool:
@@ -62,7 +61,7 @@ def _target(request: Mapping[str, Any]) -> tuple[int, int | str] | None:
 
 
 def _may_be_done(other: Entry) -> bool:
-    return other.state in OPEN or (other.state is State.DONE and other.outcome.get("retcode") in DONE)
+    return other.state in OPEN or (other.state is State.DONE and other.outcome.get("retcode") in MADE)
 
 
 def _maker(journal: Journal, position: int, before: int) -> Entry | None:

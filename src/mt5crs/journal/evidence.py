@@ -20,9 +20,6 @@ VOLUME_HAIR = 1e-7
 """Lots by which a volume that was asked for may be beside its step; far less than any step."""
 PRICE_HAIR = 1e-12
 """Part of a price that floats add to half a point."""
-VOLUME_DIGITS = 8
-AVERAGE_DIGITS = 10
-"""Of an average price: beyond the symbol's own, short of what floats invent."""
 STATED_REASONS = frozenset(range(c.ORDER_REASON_CLIENT, c.DEAL_REASON_SPLIT + 1))
 """Reasons of which each says who made an order or a deal; another value says nothing."""
 SERVER_REASONS = frozenset({c.ORDER_REASON_SL, c.ORDER_REASON_TP, c.ORDER_REASON_SO})
@@ -276,16 +273,6 @@ def traces(intent: Intent, shown: Shown) -> Iterator[int]:
 def named(tickets: Collection[int]) -> str:
     """Return orders in words."""
     return f"order{'s' * (len(tickets) > 1)} {', '.join(map(str, sorted(tickets)))}"
-
-
-def traded(deals: Sequence[TradeDeal]) -> tuple[float, float]:
-    """Return the volume of deals together, and their average price; zeros without any."""
-    if len(deals) == 1:
-        return deals[0].volume, deals[0].price
-    volume = round(sum(deal.volume for deal in deals), VOLUME_DIGITS)
-    if not volume:
-        return 0.0, 0.0
-    return volume, round(sum(deal.volume * deal.price for deal in deals) / volume, AVERAGE_DIGITS)
 
 
 def proves_level(intent: Intent, deal: TradeDeal, shown: Shown) -> bool:

@@ -21,9 +21,8 @@ from mt5crs.journal.evidence import (
     proves_level,
     same_volume,
     traces,
-    traded,
 )
-from mt5crs.model import TradeOrder, TradePosition
+from mt5crs.model import TradeOrder, TradePosition, traded
 
 MARKET_TYPES = frozenset({c.ORDER_TYPE_BUY, c.ORDER_TYPE_SELL})
 PENDING_TYPES = frozenset(range(c.ORDER_TYPE_BUY_LIMIT, c.ORDER_TYPE_SELL_STOP_LIMIT + 1))

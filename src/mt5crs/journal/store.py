@@ -36,6 +36,7 @@ MAKERS = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING, TRADE_ACTION_CLOSE_
 LEGACY = "legacy"
 """The mark up to which server time other journals' orders were there before this one."""
 MADE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_PARTIAL})
+"""The return codes of a request that was carried out."""
 
 
 class Begin(NamedTuple):

@@ -19,11 +19,9 @@ from mt5crs.constants import (
     POSITION_TYPE_BUY,
     POSITION_TYPE_SELL,
 )
-from mt5crs.model import TradeOrder, TradePosition, TradeRequest
+from mt5crs.model import AVERAGE_DIGITS, VOLUME_DIGITS, TradeOrder, TradePosition, TradeRequest
 from mt5crs.terminal.simulated.instruments.calendar import DAY
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS
 
-AVERAGE_DIGITS = 10  # of an average open price: beyond the symbol's own, short of what floats invent
 BUYS = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_BUY_STOP, ORDER_TYPE_BUY_STOP_LIMIT})
 MARKET_TYPES = frozenset({ORDER_TYPE_BUY, ORDER_TYPE_SELL})
 LIMITS = frozenset({ORDER_TYPE_BUY_LIMIT, ORDER_TYPE_SELL_LIMIT})

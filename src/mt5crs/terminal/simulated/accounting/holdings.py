@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt5crs.constants import DEAL_ENTRY_IN, DEAL_ENTRY_INOUT, DEAL_TYPE_BUY
-from mt5crs.model import TradeDeal
+from mt5crs.model import VOLUME_DIGITS, TradeDeal
 from mt5crs.terminal.simulated.accounting.entities import Position
 from mt5crs.terminal.simulated.accounting.formulas import price_worth
 from mt5crs.terminal.simulated.accounting.money import HALF, Money
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 FEW = 24  # so many positions are summed faster one by one than as arrays
 VOLUME, PRICE, RATE, SWAP = range(4)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mt5crs.constants import ORDER_TYPE_BUY, ORDER_TYPE_SELL
+from mt5crs.model import VOLUME_DIGITS
 from mt5crs.terminal.simulated.accounting.entities import BUYS, LIMITS
 from mt5crs.terminal.simulated.accounting.formulas import hedged_lot_margin, lot_margin
 from mt5crs.terminal.simulated.accounting.holdings import EMPTY, Side
 from mt5crs.terminal.simulated.accounting.money import Money, margin_factor
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 
 class Resting(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 
 from mt5crs import constants as c
-from mt5crs.model import Tick, TradeDeal
+from mt5crs.model import VOLUME_DIGITS, Tick, TradeDeal
 from mt5crs.terminal.simulated.accounting.entities import BUYS, MARKET_TYPES, PENDING_TYPES, Order, Position
 from mt5crs.terminal.simulated.accounting.formulas import EXCHANGE_PRICED, lot_margin
 from mt5crs.terminal.simulated.accounting.holdings import EMPTY, Holdings, Leg, Side
@@ -16,7 +16,7 @@ from mt5crs.terminal.simulated.accounting.margin import (
 )
 from mt5crs.terminal.simulated.accounting.money import Money, exchange_price, margin_factor
 from mt5crs.terminal.simulated.accounting.stakes import QUOTIENT, add, add_stakes
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 HEDGING, EXCHANGE = "hedging", "exchange"
 NO_SUMS = [[0.0] * 3, [0.0] * 3]

@@ -11,8 +11,6 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Level = Annotated[int, msgspec.Meta(ge=0)]
 MOST_DIGITS = 8
-VOLUME_DIGITS = 8
-"""Of a volume: what floats add to a sum of lots is beyond them."""
 POINTS = tuple(float(f"1e-{digits}") for digits in range(MOST_DIGITS + 1))
 CalcMode = Literal[0, 1, 2, 3, 4, 5, 32, 33, 34, 36, 37, 38, 39, 64]
 SwapMode = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8]

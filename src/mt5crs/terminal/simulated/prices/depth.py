@@ -12,8 +12,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from mt5crs.model import Tick
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS, Instrument
+from mt5crs.model import VOLUME_DIGITS, Tick
+from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 
 
 class Level(NamedTuple):

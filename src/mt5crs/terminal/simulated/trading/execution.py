@@ -2,9 +2,8 @@
 
 from mt5crs import constants as c
 from mt5crs.model import Tick, TradeDeal
-from mt5crs.terminal.simulated.accounting.entities import AVERAGE_DIGITS, BUYS, LIMITS, Order, market_price
+from mt5crs.terminal.simulated.accounting.entities import BUYS, LIMITS, Order, market_price
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
-from mt5crs.terminal.simulated.instruments.catalogue import VOLUME_DIGITS
 from mt5crs.terminal.simulated.prices.depth import Level
 from mt5crs.terminal.simulated.prices.market import Market
 
@@ -58,13 +57,3 @@ class Execution:
         wanted = order.volume_current
         least = wanted if order.type_filling == c.ORDER_FILLING_FOK else 0.0
         return depth.take(symbol, tick, order.type in BUYS, wanted, limit, least)
-
-
-def traded(deals: list[TradeDeal]) -> tuple[float, float]:
-    """Return the volume of an order's deals together, and their average price; zeros without any."""
-    if len(deals) == 1:
-        return deals[0].volume, deals[0].price
-    volume = round(sum(deal.volume for deal in deals), VOLUME_DIGITS)
-    if not volume:
-        return 0.0, 0.0
-    return volume, round(sum(deal.volume * deal.price for deal in deals) / volume, AVERAGE_DIGITS)

@@ -6,7 +6,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
-from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest
+from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest, traded
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import (
     BUYS,
@@ -24,7 +24,7 @@ from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.switches import Switches
 from mt5crs.terminal.simulated.trading.checks import totals_after, verdict
 from mt5crs.terminal.simulated.trading.draft import Draft, Rules
-from mt5crs.terminal.simulated.trading.execution import Execution, traded
+from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.levels import OTC_EXECUTION, proper_price
 from mt5crs.terminal.simulated.trading.limits import VOLUME_TOLERANCE
 from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
