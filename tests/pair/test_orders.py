@@ -632,3 +632,16 @@ def test_the_time_is_not_waited_for_for_long(bridge: Bridge) -> None:
     id_ = bridge.ask("order_send", LONG)
     (done,) = bridge.pass_time(2.0)
     assert (done.id, done.value.retcode) == (id_, 10009)
+
+
+def test_a_journal_that_cannot_be_read_stops_nothing_else(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise JournalUnusable("the journal is damaged")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "refresh", damaged)
+        assert bridge.dispatch.pass_time(bridge.now) == 1.0
+        assert bridge.call("positions_total").value == 0
+    assert bridge.call("order_send", MINE).value.retcode == 10009

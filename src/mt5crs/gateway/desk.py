@@ -16,6 +16,8 @@ from mt5crs.terminal.port import TerminalPort
 
 log = logging.getLogger(__name__)
 
+RETRY = 1.0
+"""Seconds until a journal that could not be read is looked at again."""
 PRUNE_EVERY = 3600.0
 """Seconds between two looks for bodies that are old enough to be dropped."""
 
@@ -65,7 +67,11 @@ class Desk:
 
     def pass_time(self, now: float) -> float:
         """Look after what nobody answers; return the seconds until that is worth doing again."""
-        due = min(self.orders.pass_time(now), self._recovery.pass_time(now))
+        try:
+            due = min(self.orders.pass_time(now), self._recovery.pass_time(now))
+        except JournalUnusable as error:  # reads and streams go on without
+            log.warning("%s", error)
+            due = RETRY
         if now >= self._next_pruning:
             self._prune(now)
         return due
