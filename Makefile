@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python and make:
 #   make demo     the main job on the simulated terminal (make demo DATA=FILE: on a replay of real prices)
 #   make test     every test
-# Others: make lint, make bench, make chaos (SEED=N ORDERS=N), make clean.
+# Others: make lint, make audit, make bench, make chaos (SEED=N ORDERS=N), make clean.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -12,7 +12,7 @@ ORDERS ?= 10000
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench chaos clean
+.PHONY: demo test lint audit bench chaos clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run .env
@@ -32,6 +32,9 @@ lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --json docs/bench.json --plot docs/bench.svg $(ARGS)
 
+audit: $(VENV)/.audit
+	.ci/audit
+
 chaos: $(VENV)/.test
 	$(BIN)/python -m tests.adversity.chaos $(if $(SEED),--seed $(SEED)) --orders $(ORDERS) $(ARGS)
 
@@ -48,10 +51,10 @@ $(VENV)/.made:
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml
 	@echo "installing mt5crs (once)"
-	@$(PIP) install -e '.[cli]'
+	@$(PIP) install -e '.[cli,secure]'
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.run
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.audit: $(VENV)/.%: $(VENV)/.run
 	@echo "installing what '$*' needs (once)"
 	@$(PIP) install --group $*
 	@touch $@

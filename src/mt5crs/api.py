@@ -19,10 +19,13 @@ from mt5crs.arguments import (
     OPEN,
     REQUEST,
     SYMBOL,
+    Plain,
     Positional,
     integer,
     key,
+    label,
     real,
+    switch,
     symbol,
     time,
     truth,
@@ -30,6 +33,7 @@ from mt5crs.arguments import (
 from mt5crs.model import (
     AccountInfo,
     BookInfo,
+    LimitInfo,
     OrderCheckResult,
     OrderSendResult,
     Outcome,
@@ -327,6 +331,38 @@ class Bridge(Terminal):
 
         Returns:
             None where the gateway's journal has no such key of this caller: then it was not sent.
+        """
+        ...
+
+    @operation(Kind.READ, NO_ARGUMENTS)
+    def limits(self) -> tuple[LimitInfo, ...] | None:
+        """Return the limits that hold for the caller's orders, all of them for an admin, and what is used."""
+        ...
+
+    @operation(Kind.ADMIN, Plain(name=(label, ""), close=(switch, False), reason=(label, "")), failure=False)
+    def kill(self, name: str = "", close: bool = False, reason: str = "") -> bool:
+        """Turn a kill switch on: from then on only what reduces the risk is carried out.
+
+        Args:
+            name: Whose orders it is for; without it, for all.
+            close: Whether the gateway removes pending orders and closes positions: those that this key's
+                orders made; without a name, all of the account.
+            reason: Why; it is told to those whose orders are refused.
+
+        Returns:
+            True: it is on, and stays on until `resume`, whatever is started again.
+        """
+        ...
+
+    @operation(Kind.ADMIN, Plain(name=(label, "")), failure=False)
+    def resume(self, name: str = "") -> bool:
+        """Turn a kill switch off.
+
+        Args:
+            name: Whose orders it is for; without it, that for all.
+
+        Returns:
+            Whether it was on.
         """
         ...
 

@@ -28,6 +28,7 @@ INVALID_FIRST_UNNAMED = "Invalid 1st unnamed argument"
 
 SYMBOL_LENGTH = 29
 KEY_LENGTH = 64
+LABEL_LENGTH = 200
 UINT64 = 1 << 64
 INT64 = 1 << 63
 PLAIN = frozenset({float, int, str})
@@ -114,6 +115,20 @@ def truth(value: Any) -> bool:
     return bool(value)
 
 
+def label(value: Any) -> str:
+    """A name or a remark: a str of up to 200 printable characters, perhaps none."""
+    if isinstance(value, str) and len(value) <= LABEL_LENGTH and value.isprintable():
+        return value
+    raise ArgumentError(INVALID_ARGUMENTS)
+
+
+def switch(value: Any) -> bool:
+    """True or False, and nothing that is like it."""
+    if isinstance(value, bool):
+        return value
+    raise ArgumentError(INVALID_ARGUMENTS)
+
+
 # ---- call styles ------------------------------------------------------------------------------------
 
 
@@ -164,6 +179,39 @@ class Positional:
             raise SystemError(
                 f"<built-in function {name}> returned a result with an exception set"
             ) from error
+
+    def unpack(self, wire: Bound) -> Call:
+        """See `Signature.unpack`."""
+        return wire, {}
+
+
+class Plain:
+    """A function of our own: each parameter with or without its name, and strict about both.
+
+    Args:
+        parameters: Each parameter's converter and its default.
+    """
+
+    def __init__(self, **parameters: tuple[Converter, Any]) -> None:
+        self._parameters = parameters
+
+    def bind(self, name: str, args: Bound, kwargs: dict[str, Any]) -> Bound:
+        """See `Signature.bind`."""
+        names = tuple(self._parameters)
+        if len(args) > len(names):
+            raise TypeError(f"{name}() takes at most {len(names)} arguments ({len(args)} given)")
+        given = dict(zip(names, args, strict=False))
+        for keyword in kwargs:
+            if keyword not in self._parameters or keyword in given:
+                raise TypeError(f"{name}() got an unexpected or a second argument {keyword!r}")
+        given |= kwargs
+        try:
+            return [
+                convert(given.get(keyword, default))
+                for keyword, (convert, default) in self._parameters.items()
+            ]
+        except ArgumentError:
+            raise TypeError(f"{name}() cannot take such arguments: {given!r:.200}") from None
 
     def unpack(self, wire: Bound) -> Call:
         """See `Signature.unpack`."""

@@ -3,7 +3,8 @@
     BridgeError                  code               outcome
     ├── SettingError             setting            refused   a value of ours is wrong
     ├── Unreachable              unreachable        refused   never left this machine
-    │   └── ConnectionTimeout    timeout            refused   the gateway did not answer in time
+    │   ├── ConnectionTimeout    timeout            refused   the gateway did not answer in time
+    │   └── WrongGateway         wrong-gateway      refused   another one than the key file is for answers
     ├── OutcomeUnknown           outcome-unknown    unknown   a trade was sent, no answer came
     ├── ProtocolError            protocol           refused   bytes that are not our protocol
     │   ├── VersionMismatch      version            refused   the two sides speak different versions
@@ -11,7 +12,13 @@
     ├── Refused                  refused            refused   the gateway understood, and said no
     │   ├── UnknownOperation     unknown-operation  refused
     │   ├── BadArguments         bad-arguments      refused
+    │   ├── KeyRefused           key-refused        refused   the gateway does not know the client's key
     │   ├── Denied               denied             refused   the principal's role does not allow it
+    │   ├── BadSignature         bad-signature      refused   not signed, or not as the gateway wants it
+    │   ├── Replayed             replayed           refused   a signed request that came before
+    │   ├── ClockSkew            clock-skew         refused   signed at another time than the gateway has
+    │   ├── LimitExceeded        limit              refused   the guard's limits do not allow the order
+    │   ├── Killed               killed             refused   the kill switch is on
     │   ├── Expired              expired            refused   reached the gateway after its deadline
     │   ├── StaleEpoch           stale-epoch        refused   addressed to an earlier gateway process
     │   ├── UnknownSymbol        unknown-symbol     refused   the terminal has no such symbol
@@ -94,6 +101,15 @@ class ConnectionTimeout(Unreachable, TimeoutError):
     default_hint = "is the gateway running, is the port open, and does it want keys (MT5_KEYS)?"
 
 
+class WrongGateway(Unreachable):
+    """What answers at the gateway's address cannot prove that it is the gateway of the client's key file."""
+
+    code = "wrong-gateway"
+    default_hint = (
+        "is the address right, and the key file that of this gateway? Do not go on if you are not sure"
+    )
+
+
 class OutcomeUnknown(BridgeError, TimeoutError):
     """A trade request was sent and no answer came: it may have been executed.
 
@@ -162,6 +178,45 @@ class Denied(Refused):
     """The caller's role does not allow the operation."""
 
     code = "denied"
+
+
+class KeyRefused(Refused):
+    """The gateway does not know the client's key, or not any more."""
+
+    code = "key-refused"
+    default_hint = "`mt5crs keys list` on the gateway's machine shows which keys it knows"
+
+
+class BadSignature(Refused):
+    """The request has no signature of the client's key, or one of something else."""
+
+    code = "bad-signature"
+
+
+class Replayed(Refused):
+    """A signed request that has come before."""
+
+    code = "replayed"
+
+
+class ClockSkew(Refused):
+    """The request was signed at another time than the gateway has: the two clocks differ, or it is old."""
+
+    code = "clock-skew"
+    default_hint = "set both clocks by NTP"
+
+
+class LimitExceeded(Refused):
+    """The guard's limits do not allow the order; nothing was sent."""
+
+    code = "limit"
+
+
+class Killed(Refused):
+    """The kill switch is on: only what reduces the risk is carried out."""
+
+    code = "killed"
+    default_hint = "an admin's `mt5crs resume` turns it off"
 
 
 class Expired(Refused):

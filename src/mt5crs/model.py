@@ -264,6 +264,25 @@ class Outcome(Record):
     since: float
 
 
+class LimitInfo(Record):
+    """A limit that holds, or a kill switch that is on (`limits`); not of the official package.
+
+    Fields:
+        scope: `account`, or the name of a key.
+        limit: The limit's name; `kill` for a kill switch.
+        value: What it is set to: a number, or text.
+        used: How much of it is used now; None where that has no number.
+        setting: Where it is set.
+    """
+
+    __slots__ = ()
+    scope: str
+    limit: str
+    value: float | str
+    used: float | None
+    setting: str
+
+
 class BookInfo(Record):
     """One row of the depth of market (`market_book_get`)."""
 

@@ -48,6 +48,10 @@ class Kind(str, Enum):
     """Changes the terminal for everybody."""
 
 
+SIGNED = frozenset({Kind.TRADE, Kind.ADMIN})
+"""What needs its client's signature, where clients have keys."""
+
+
 class Result(NamedTuple):
     """What a terminal answers: the value and, in the same breath, its `last_error()`."""
 
@@ -191,6 +195,7 @@ class Operation(Generic[P, R]):
         misuse: What it returns for wrong arguments.
         array: The row layout of its result where that is an array.
         is_trade: Whether it is sent at most once.
+        is_signed: Whether it needs its client's signature, where clients have keys.
         is_watch: Whether it changes what the terminal watches for its caller.
         is_stateful: Whether its caller remembers that it was carried out.
         method: The row as a plain function of a caller and the arguments.
@@ -215,6 +220,7 @@ class Operation(Generic[P, R]):
         self._is_positional = isinstance(signature, Positional)
         self._bind = signature.bind
         self.is_trade = kind is Kind.TRADE
+        self.is_signed = kind in SIGNED
         self.is_watch = kind is Kind.WATCH
         self.is_stateful = kind in (Kind.WATCH, Kind.SESSION)
         result = _without_none(declared.__annotations__["return"])

@@ -315,33 +315,19 @@ def make_dotenv(folder: Path) -> bool:
     Raises:
         SettingError: It could not be.
     """
-    import tempfile
-    from pathlib import Path
+    from mt5crs import private
 
     target = folder / ".env"
     if os.path.lexists(target):
         return False
-    draft = None
     try:
-        content = (folder / ".env.example").read_bytes()
-        handle, name = tempfile.mkstemp(prefix=".env.", dir=folder)  # mode 0600
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # Either refuses an existing target: a hard link everywhere, a rename on Windows alone.
-        if sys.platform == "win32":
-            draft.rename(target)
-        else:
-            target.hardlink_to(draft)
+        private.create(target, (folder / ".env.example").read_bytes())
     except FileExistsError:
         return False
     except OSError as error:
         raise SettingError(
             f"{target} cannot be made from .env.example: {error.strerror or error}", hint="copy it by hand"
         ) from None
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
     return True
 
 

@@ -118,6 +118,7 @@ def install(text: str) -> None:
     chaos = msgspec.json.decode(text, type=Chaos)
     points.hook = killer(chaos)
     if chaos.mutant:
-        from tests.adversity.mutants import Finder
+        from tests.adversity.mutants import MUTANTS
+        from tests.adversity.spoiling import Finder
 
-        sys.meta_path.insert(0, Finder(chaos.mutant))
+        sys.meta_path.insert(0, Finder(*MUTANTS[chaos.mutant]))

@@ -4,20 +4,19 @@ A run in which one of them goes unnoticed is a test that tests nothing.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from math import inf
 from types import ModuleType
 from typing import Any
+
+from tests.adversity.spoiling import Spoil
 
 
 def _forget_keys(orders: ModuleType) -> None:
     """The gateway knows no key again: each request is a new one."""
     send = orders.Orders.send
 
-    def forgetful(self: Any, wire: Any, principal: str, key: str, *rest: Any) -> Any:
-        return send(self, wire, principal, os.urandom(16).hex(), *rest)
+    def forgetful(self: Any, wire: Any, principal: str, key: str, *rest: Any, **more: Any) -> Any:
+        return send(self, wire, principal, os.urandom(16).hex(), *rest, **more)
 
     orders.Orders.send = forgetful
 
@@ -42,44 +41,9 @@ def _never_look(recovery: ModuleType) -> None:
     recovery.Recovery.pass_time = never
 
 
-MUTANTS: dict[str, tuple[str, Callable[[ModuleType], None]]] = {
+MUTANTS: dict[str, tuple[str, Spoil]] = {
     "no-journal": ("mt5crs.gateway.orders", _forget_keys),
     "resend": ("mt5crs.terminal.official.lane", _send_again),
     "no-reconcile": ("mt5crs.gateway.recovery", _never_look),
 }
 """By name: the module, and what is done to it."""
-
-
-class _Spoiling(Loader):
-    def __init__(self, loader: Loader, spoil: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._spoil = spoil
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        self._spoil(module)
-
-
-class Finder(MetaPathFinder):
-    """Finds the module of a mutant as always, and has it spoilt once it is there.
-
-    Args:
-        mutant: A name in `MUTANTS`.
-    """
-
-    def __init__(self, mutant: str) -> None:
-        self._module, self._spoil = MUTANTS[mutant]
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """See `importlib.abc.MetaPathFinder`."""
-        if fullname != self._module:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Spoiling(spec.loader, self._spoil)
-        return spec

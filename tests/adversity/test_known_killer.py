@@ -8,7 +8,7 @@ import pytest
 
 from mt5crs import Client, OutcomeUnknown
 from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
-from mt5crs.wire.messages import Ask, Many, Refusal, Reply
+from mt5crs.wire.messages import Ask, Many, Receipt, Refusal
 from tests.adversity.actions import Drop, Pass
 from tests.adversity.kills import Fuse
 from tests.adversity.proxy import Proxy
@@ -40,7 +40,7 @@ class AnswersToOrders:
     def answer(self, message: Message) -> bool:
         """Say whether a message answers an order."""
         return any(
-            isinstance(part, Reply | Refusal) and (message.connection, part.id) in self._asked
+            isinstance(part, Receipt | Refusal) and (message.connection, part.id) in self._asked
             for part in _parts(message, to_client, part_to_client)
         )
 

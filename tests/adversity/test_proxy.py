@@ -242,7 +242,7 @@ def test_a_question_is_answered_in_spite_of_it(proxy: Proxy, action: Action, way
 def test_an_order_whose_answer_is_lost_was_carried_out(proxy: Proxy) -> None:
     with Client("127.0.0.1", proxy.port, timeout=10.0) as mt5:
         before = mt5.positions_total()
-        proxy.on(Way.TO_CLIENT, about(b"\xa5reply"), Cut())
+        proxy.on(Way.TO_CLIENT, about(b"\xa7receipt"), Cut())
         with pytest.raises(OutcomeUnknown):
             mt5.order_send(BUY)
         assert mt5.positions_total() == before + 1  # type: ignore[operator]

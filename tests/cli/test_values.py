@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mt5crs.cli import values
 from mt5crs.cli.formats import moment
-from mt5crs.cli.requests import market_filling
+from mt5crs.guard.closing import market_filling
 from mt5crs.model import SymbolInfo
 
 FILLINGS = {1: 0, 2: 1, 3: 0, 0: 2}

@@ -16,7 +16,7 @@ import typer.main
 
 from mt5crs import __version__
 from mt5crs.cli.app import app
-from mt5crs.journal.states import NEXT, State, Step
+from mt5crs.journal.states import NEXT, NoticeKind, State, Step
 from mt5crs.settings import TABLE
 from mt5crs.terminal.simulated.faults.plan import KINDS
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
@@ -24,9 +24,10 @@ from tests.conftest import ROOT
 from tests.processes import Gateway
 
 ENGLISH, CHINESE, SIMULATED, ORDERS = "README.md", "README.zh-CN.md", "docs/simulated.md", "docs/orders.md"
+JOURNAL, GUARD, SECURITY = "docs/journal.md", "docs/guard.md", "SECURITY.md"
 DOCUMENTS = (
-    *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS),
+    *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", SECURITY),
+    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS, JOURNAL, GUARD),
 )
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
@@ -174,7 +175,10 @@ def known(words: list[str]) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize("name", [ENGLISH, CHINESE, SIMULATED, ORDERS, "ARCHITECTURE.md", "docs/protocol.md"])
+@pytest.mark.parametrize(
+    "name",
+    [ENGLISH, CHINESE, SIMULATED, ORDERS, JOURNAL, SECURITY, "ARCHITECTURE.md", "docs/protocol.md"],
+)
 def test_commands_and_their_options_exist(name: str) -> None:
     assert [wrong for words in commands(name) for wrong in known(words)] == []
 
@@ -184,9 +188,10 @@ def test_both_readmes_name_the_same_commands_and_all_of_them() -> None:
     top = getattr(typer.main.get_command(app), "commands", {})
     told = {words[0] for words in commands(ENGLISH)}
     assert told == set(top)
-    assert {tuple(words[:2]) for words in commands(ENGLISH) if words[0] == "keys"} == {
-        ("keys", name) for name in top["keys"].commands
-    }
+    for group in ("keys", "journal"):
+        assert {tuple(words[:2]) for words in commands(ENGLISH) if words[0] == group} == {
+            (group, name) for name in top[group].commands
+        }
 
 
 @pytest.mark.parametrize("name", [ENGLISH, CHINESE, "CONTRIBUTING.md", "CHANGELOG.md"])
@@ -252,6 +257,11 @@ def test_the_steps_of_an_order_are_those_of_the_code() -> None:
         for state in states.split(", ")
     }
     assert told == NEXT
+
+
+def test_the_notices_are_those_of_the_code() -> None:
+    told = [kind.strip("`") for kind, _ in rows(JOURNAL, "Notices")]
+    assert told == [kind.value for kind in NoticeKind]
 
 
 # ---- figures ----

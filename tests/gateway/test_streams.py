@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import zmq
 
+from mt5crs.client.core import Core
 from mt5crs.client.streams import Gap, TickBatch, TickFeed, follow_ticks, follow_ticks_async
 from mt5crs.errors import ConnectionTimeout, ProtocolError, UnknownSymbol
 from mt5crs.gateway.streams import Streams
 from mt5crs.model import TICKS
-from mt5crs.settings import Settings
+from mt5crs.security.policy import ANONYMOUS, Principal, Role
 from mt5crs.wire import topics
-from mt5crs.wire.codec import encode
+from mt5crs.wire.codec import encode, on_stream
 from mt5crs.wire.messages import Batch
 from tests.pair.bridge import START, CountingTerminal
 from tests.processes import Gateway
+
+TOKEN = b"0123456789abcdef"
 
 
 def test_ticks_come_in_order_and_are_those_of_the_terminal(gateway: Gateway) -> None:
@@ -124,30 +127,45 @@ def test_a_gateway_that_was_started_again_is_a_gap(tmp_path: Path) -> None:
         assert Gap("EURUSD", 0) in events
 
 
-@pytest.mark.parametrize("topic", [b"", b"t", b"tick.EURUSD", b"trade\0", b"account\0", b"tick.NOPE\0"])
-def test_only_exact_topics_of_known_symbols_bring_ticks(fresh_gateway: Gateway, topic: bytes) -> None:
+UNKNOWN = [b"", b"t", b"tick.EURUSD", b"trade\0", b"account\0", b"tick.NOPE\0"]
+
+
+@pytest.mark.parametrize(
+    "wish", [*UNKNOWN, *(topic + TOKEN for topic in UNKNOWN), b"tick.EURUSD\0", b"beat\0short"]
+)
+def test_only_exact_topics_of_known_symbols_bring_ticks(fresh_gateway: Gateway, wish: bytes) -> None:
     with subscriber(fresh_gateway) as sub, fresh_gateway.client() as client:
-        sub.subscribe(topic)
+        sub.send(topics.SUBSCRIBE + wish)
         give_up = time.monotonic() + 20.0
-        while not client.ping().pong.state["counters"].get("idle-subscriptions"):
+        while not client.ping().pong.state["counters"].get("refused-subscriptions"):
             assert time.monotonic() < give_up
-        assert not sub.poll(1500)
+        next(client.ticks("EURUSD"))  # there is something to be had
+        assert not sub.poll(300)
+
+
+def test_a_prefix_of_a_topic_is_not_granted_behind_the_gateways_back(fresh_gateway: Gateway) -> None:
+    with subscriber(fresh_gateway, zmq.SUB) as sub, fresh_gateway.client() as client:
+        sub.subscribe(b"")
+        assert isinstance(next(client.ticks("EURUSD")), TickBatch)
+        assert not sub.poll(300)
 
 
 def test_what_a_stranger_says_of_others_subscriptions_changes_nothing(fresh_gateway: Gateway) -> None:
-    with fresh_gateway.client() as client, subscriber(fresh_gateway, zmq.XSUB) as stranger:
+    with fresh_gateway.client() as client, subscriber(fresh_gateway) as stranger:
         ticks = client.ticks("EURUSD")
         next(ticks)
-        for _ in range(3):
-            stranger.send(b"\x00" + topics.tick("EURUSD"))
-        stranger.send(b"\x01" + topics.BEAT)
+        for token in (TOKEN, b"", b"short", TOKEN):
+            # Its own transport lets out no end of what did not begin.
+            stranger.send(topics.SUBSCRIBE + topics.tick("EURUSD") + token)
+            stranger.send(topics.UNSUBSCRIBE + topics.tick("EURUSD") + token)
+        stranger.send(topics.wish(topics.BEAT, TOKEN))
         assert stranger.poll(5000)  # it was heard
         assert isinstance(next(ticks), TickBatch)
         assert isinstance(next(ticks), TickBatch)
 
 
 @contextmanager
-def subscriber(gateway: Gateway, kind: int = zmq.SUB) -> "Iterator[zmq.Socket[bytes]]":
+def subscriber(gateway: Gateway, kind: int = zmq.XSUB) -> "Iterator[zmq.Socket[bytes]]":
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         socket = context.socket(kind)
@@ -160,7 +178,9 @@ def subscriber(gateway: Gateway, kind: int = zmq.SUB) -> "Iterator[zmq.Socket[by
 @pytest.fixture
 def publisher() -> "Iterator[zmq.Socket[bytes]]":
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    yield context.socket(zmq.XPUB)
+    socket = context.socket(zmq.XPUB)
+    socket.setsockopt(zmq.XPUB_MANUAL, 1)
+    yield socket
     context.destroy(linger=0)
 
 
@@ -186,15 +206,16 @@ def test_a_publisher_of_nonsense_is_named(
     publisher: "zmq.Socket[bytes]", frames: list[bytes], asynchronous: bool
 ) -> None:
     port = publisher.bind_to_random_port("tcp://127.0.0.1")
-    settings = Settings.read({"host": "127.0.0.1", "port": port, "timeout": 10.0})
+    core = Core({"host": "127.0.0.1", "port": port, "timeout": 10.0})
 
     def publish() -> None:
-        while publisher.recv() != b"\x01" + topics.BEAT:
+        while not publisher.recv().startswith(topics.SUBSCRIBE + topics.BEAT):
             pass
+        publisher.setsockopt(zmq.SUBSCRIBE, TOPIC)
         publisher.send_multipart(frames)
 
     async def listen() -> None:
-        async for _ in follow_ticks_async(settings, port, ["EURUSD"], None):
+        async for _ in follow_ticks_async(core, port, ["EURUSD"], None):
             pass
 
     thread = threading.Thread(target=publish)
@@ -203,7 +224,7 @@ def test_a_publisher_of_nonsense_is_named(
         if asynchronous:
             asyncio.run(listen())
         else:
-            list(follow_ticks(settings, port, ["EURUSD"], None))
+            list(follow_ticks(core, port, ["EURUSD"], None))
     thread.join()
 
 
@@ -228,10 +249,60 @@ def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
         return sum(frames[0] == topic for frames in streams.news(now[0]))
 
     assert published(10.0) == 0
-    assert streams.subscription(b"\x01" + topic)
+    for _ in range(2):  # as a connection does that comes back before its old one is known to be gone
+        assert streams.grant(topic + TOKEN, ANONYMOUS) == topic
+    assert streams.give_up(topic + TOKEN[::-1]) is None
+    assert streams.give_up(topic + TOKEN) == topic
     assert published(10.0) == 1
-    assert streams.subscription(b"\x00" + topic)
+    assert streams.give_up(topic + TOKEN) == topic
     assert published(10.0) == 0
-    for idle in (b"\x00" + topic, b"\x01trade\0", b"", b"\x01", b"\x02" + topic, b"\x01tick.EURUSD"):
-        assert not streams.subscription(idle)
+    assert streams.give_up(topic + TOKEN) is None
+    for idle in (topic, b"trade\0" + TOKEN, b"", TOKEN, b"\0" + TOKEN, b"tick.EURUSD"):
+        assert streams.grant(idle, ANONYMOUS) is None
+        assert streams.give_up(idle) is None
     assert published(10.0) == 0
+
+
+def test_private_streams_are_for_the_keys_that_were_granted_them() -> None:
+    class Streaming(Streams):
+        def _begin(self, topic: bytes) -> bool:
+            return True  # as if there were such a stream
+
+    streams = Streaming(CountingTerminal(lambda: START), 1, dict)
+    for granted in (frozenset[str](), frozenset({"trade"}), frozenset({"trade", "account"})):
+        principal = Principal("p", Role.OBSERVER, streams=granted)
+        for name in ("trade", "account"):
+            topic = name.encode() + topics.END
+            assert streams.grant(topic + TOKEN, principal) == (topic if name in granted else None)
+        assert streams.grant(topics.BEAT + TOKEN, principal) == topics.BEAT
+
+
+def test_wishes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mt5crs.gateway.streams.ROOM", 2)
+    streams = Streams(CountingTerminal(lambda: START), 1, dict)
+    wishes = [topics.BEAT + bytes([number]) * 16 for number in (1, 2, 3)]
+    assert [streams.grant(wish, ANONYMOUS) for wish in wishes] == [topics.BEAT, topics.BEAT, None]
+    streams.give_up(wishes[0])
+    assert streams.grant(wishes[2], ANONYMOUS) == topics.BEAT
+
+
+def test_who_comes_back_after_all_were_shut_out_notices_that_something_is_missing() -> None:
+    now = [100.0]
+    terminal = CountingTerminal(lambda: START + now[0])
+    streams = Streams(terminal, 1, dict)
+    topic, feed = topics.tick("EURUSD"), TickFeed()
+
+    def gaps() -> list[int | None]:
+        now[0] += 10.0
+        terminal.advance()
+        batches = [on_stream(frames[1]) for frames in streams.news(now[0]) if frames[0] == topic]
+        return [feed.gap(topic, batch) for batch in batches if isinstance(batch, Batch)]
+
+    streams.grant(topic + TOKEN, ANONYMOUS)
+    assert gaps() == [None]
+    assert gaps() == [None]
+    streams.reset()
+    assert gaps() == []
+    streams.grant(topic + TOKEN, ANONYMOUS)
+    assert gaps() == [1]
+    assert gaps() == [None]

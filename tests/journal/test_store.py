@@ -311,7 +311,7 @@ def test_an_export_is_the_same_chain(path: Path, journal: Journal, tmp_path: Pat
     assert id_ == journal.id
     assert found == list(journal.events())
     assert chain.faults(id_, found) == []
-    assert json.loads(lines[1])["told"]["body"] == BUY
+    assert json.loads(lines[1])["told"]["body"] == [BUY, ""]
     id_, events = export.read([*lines[:1], *lines[2:]], "copy")
     assert chain.faults(id_, events)[0] == "event 1 missing before event 2"
     with pytest.raises(SettingError, match="copy, line 1 is not"):

@@ -15,7 +15,8 @@ from mt5crs.terminal.port import Deferred, then
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
 from mt5crs.wire.messages import Many
-from mt5crs.wire.request import Done, Fill, Pins
+from mt5crs.wire.pins import Pins
+from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
 
 HORIZON = 60.0
@@ -100,8 +101,25 @@ class Bridge:
         if self._desk is not None:
             self._desk.close()
         self._desk = Desk(self.terminal, self.open_journal, horizon=HORIZON, clock=self.utc)
-        self.dispatch = Dispatch(self.terminal, stream_port=5556, desk=self._desk)
+        self.dispatch = self.dispatched(self._desk)
         self.peer = f"peer-{self.dispatch.epoch}".encode()
+
+    def dispatched(self, desk: Desk) -> Dispatch:
+        """Return what deals with frames; one with keys in `KeyedBridge`."""
+        return Dispatch(self.terminal, stream_port=5556, desk=desk)
+
+    @property
+    def journal(self) -> Journal:
+        """The gateway's journal."""
+        assert self._desk is not None
+        journal = self._desk.orders.journal
+        assert journal is not None
+        return journal
+
+    def close(self) -> None:
+        """End the gateway."""
+        if self._desk is not None:
+            self._desk.close()
 
     def utc(self) -> int:
         """Return the time of day on the gateway's clock, in nanoseconds."""

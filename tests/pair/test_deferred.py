@@ -10,7 +10,7 @@ from mt5crs.gateway.held import PER_PEER
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.port import Deferred
 from mt5crs.wire.codec import encode, to_client
-from mt5crs.wire.messages import Ask, Refusal, Reply
+from mt5crs.wire.messages import Ask, Receipt, Refusal
 from tests.pair.bridge import BUY, Bridge
 
 
@@ -54,7 +54,7 @@ def test_an_order_that_comes_twice_while_it_waits_is_carried_out_once(bridge: Br
     # Once more, when it is done: the outcome that is known.
     (answer,) = bridge.handle(frame)
     again = to_client(answer)
-    assert isinstance(again, Reply)
+    assert isinstance(again, Receipt)
     assert again.value[2] == done.value.order
     assert bridge.terminal.calls.count("order_send") == 1
 

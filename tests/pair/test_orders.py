@@ -28,7 +28,8 @@ from mt5crs.security.policy import Role
 from mt5crs.terminal.port import Deferred
 from mt5crs.wire.codec import to_client
 from mt5crs.wire.messages import Refusal
-from mt5crs.wire.request import Done, Pins
+from mt5crs.wire.pins import Pins
+from mt5crs.wire.request import Done
 from tests.pair.bridge import BUY, HORIZON, Bridge
 
 MINE: dict[str, Any] = {**BUY, "comment": "mine", "magic": 7}

@@ -20,7 +20,7 @@ from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
 from mt5crs.operation import Result
 from mt5crs.security.policy import Principal, Role
 from mt5crs.wire.codec import encode, to_client, to_gateway
-from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Refusal, Reply
+from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Receipt, Refusal, Reply
 from tests.pair.bridge import BUY, Bridge, messages
 
 
@@ -135,7 +135,7 @@ def test_a_lost_read_is_asked_again(bridge: Bridge) -> None:
     assert names(bridge.sent)[-3:] == ["Ask", "Ping", "Ask"]
 
 
-@pytest.mark.parametrize("lost", [Ask, Reply])
+@pytest.mark.parametrize("lost", [Ask, Receipt])
 def test_a_lost_trade_is_never_sent_again(bridge: Bridge, lost: type) -> None:
     bridge.call("version")
     lose = LoseOnce(to_gateway if lost is Ask else to_client, lost)
@@ -150,7 +150,7 @@ def test_a_lost_trade_is_never_sent_again(bridge: Bridge, lost: type) -> None:
     assert isinstance(unknown, OutcomeUnknown)
     assert unknown.key == "the-key"
     assert unknown.certainty is Certainty.UNKNOWN
-    assert bridge.terminal.calls.count("order_send") == (lost is Reply)
+    assert bridge.terminal.calls.count("order_send") == (lost is Receipt)
     assert names(bridge.sent).count("Ask") == 2
 
 

@@ -1,5 +1,6 @@
 """A gateway with keys: who is let in, and that the role is the key's."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import zmq
 
 from mt5crs import Client
 from mt5crs.client.streams import TickBatch
-from mt5crs.errors import ConnectionTimeout, Denied
+from mt5crs.errors import Denied, KeyRefused, WrongGateway
 from mt5crs.security.keys import create_client, create_gateway
 from mt5crs.security.policy import Role
 from tests.client.test_functions import BUY, length
@@ -46,7 +47,7 @@ def test_streams_are_encrypted_too(guarded: Gateway, keys: Path) -> None:
 
 
 def test_without_a_key_nobody_gets_in(guarded: Gateway) -> None:
-    with guarded.client(timeout=1.0) as client, pytest.raises(ConnectionTimeout):
+    with guarded.client(timeout=1.0) as client, pytest.raises(KeyRefused, match="wants keys.*MT5_KEYS"):
         client.version()
 
 
@@ -55,13 +56,12 @@ def test_an_unknown_key_does_not_get_in(guarded: Gateway, keys: Path, tmp_path: 
     create_gateway(other)
     stranger = create_client(other, "stranger", Role.ADMIN, tmp_path / "stranger.key")
     content = stranger.read_text()
-    own, theirs = (folder / "gateway.json" for folder in (other, keys))
-    import json
-
-    pinned = content.replace(json.loads(own.read_text())["public"], json.loads(theirs.read_text())["public"])
-    stranger.write_text(pinned)
+    own, theirs = (json.loads((folder / "gateway.json").read_text()) for folder in (other, keys))
+    for name in ("public", "signing"):
+        content = content.replace(own[name], theirs[name])
+    stranger.write_text(content)
     with Client("127.0.0.1", guarded.port, keys=stranger, timeout=1.0) as client:
-        with pytest.raises(ConnectionTimeout):
+        with pytest.raises(KeyRefused, match="does not let stranger in: it does not know the key"):
             client.version()
 
 
@@ -71,8 +71,9 @@ def test_a_gateway_that_is_not_the_pinned_one_is_not_trusted(
     other = tmp_path / "other"
     create_gateway(other)
     deceived = create_client(other, "tim", Role.TRADER, tmp_path / "tim.key")
-    with guarded.client(keys=deceived, timeout=1.0) as client, pytest.raises(ConnectionTimeout):
-        client.version()
+    with guarded.client(keys=deceived, timeout=1.0) as client:
+        with pytest.raises(WrongGateway, match="is not the gateway that the key file of tim is for"):
+            client.version()
 
 
 def test_the_seeds_handshake_needs_a_key_as_well(guarded: Gateway) -> None:

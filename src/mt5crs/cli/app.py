@@ -9,7 +9,19 @@ from collections.abc import Generator
 import typer
 
 from mt5crs import __version__
-from mt5crs.cli import conformance, gateway, health, journal, keys, market, ping, positions, shim, trade
+from mt5crs.cli import (
+    conformance,
+    gateway,
+    guard,
+    health,
+    journal,
+    keys,
+    market,
+    ping,
+    positions,
+    shim,
+    trade,
+)
 from mt5crs.cli import run as run_command
 from mt5crs.cli.demo import command as demo
 from mt5crs.cli.report import EXIT_CODES, Failure, report
@@ -34,6 +46,7 @@ for module in (
     positions,
     trade,
     journal,
+    guard,
     keys,
     run_command,
     shim,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mt5crs.gateway.config import GatewayConfig
     from mt5crs.gateway.server import Server
     from mt5crs.operation import Result
+    from mt5crs.security.keys import GatewayKeys
     from mt5crs.terminal.port import TerminalPort
 
 MARGIN_MODES = ("netting", "exchange", "hedging")
@@ -24,6 +25,9 @@ MARGIN_MODES = ("netting", "exchange", "hedging")
 SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 DEFAULT_JOURNAL = Path("journal.db")
+
+DESCRIPTORS = 8192
+"""Open files and connections that the gateway asks the system for: so many strangers have to use up."""
 
 WARNING = """\
 warning: {where} is open without keys: anybody who reaches it can trade on this account.
@@ -77,6 +81,13 @@ def gateway(
     horizon: Annotated[
         float | None,
         typer.Option(help="Seconds in doubt after which an order without a trace was not carried out."),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What orders may do and who may connect, TOML; read again when it changes.",
+        ),
     ] = None,
     stop_with_stdin: Annotated[
         bool, typer.Option("--stop-with-stdin", help="Stop when the standard input ends.")
@@ -157,11 +168,14 @@ def gateway(
 ) -> None:
     """Serve a terminal to clients, until a signal or Ctrl-C.
 
-    The password of the account comes from MT5_PASSWORD alone: a command line can be read by every user of the
-    machine. A simulated account has one of its own, which is shown, unless --login names another account.
+    The password of the account comes from the file that MT5_PASSWORD_FILE names, else from MT5_PASSWORD, else
+    from the system's keyring: a command line can be read by every user of the machine. A simulated account
+    has one of its own, which is shown, unless --login names another account.
     """
+    from mt5crs.security import secrets
+
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    rest: dict[str, Any] = {"keys": keys, "insecure": insecure, "ready_file": ready_file}
+    rest: dict[str, Any] = {"keys": keys, "insecure": insecure, "ready_file": ready_file, "policy": policy}
     if journal is not None or terminal is TerminalKind.OFFICIAL:
         rest["journal"] = journal or DEFAULT_JOURNAL
     if horizon is not None:
@@ -174,8 +188,10 @@ def gateway(
         "login": login, "server": server, "path": path, "package": package, "trade_limit": trade_limit,
         "read_limit": read_limit,
     }  # fmt: skip
-    served, about = _terminal(terminal, options)
-    _serve(config, served, about, stop_with_stdin)
+    with secrets.withdrawn():  # before any other process is started
+        own_keys = config.open_keys()  # may ask for a passphrase: not while a terminal waits
+        served, about = _terminal(terminal, options)
+        _serve(config, own_keys, served, about, stop_with_stdin)
 
 
 def register(app: typer.Typer) -> None:
@@ -191,6 +207,7 @@ def _config(host: str | None, port: str | None, stream_port: str | None, **rest:
     settings = Settings.read(flags, bind=True)
     config = GatewayConfig(host=settings.host, port=settings.port, stream_port=settings.stream_port, **rest)
     config.check()  # before the terminal: a replay can take seconds to read
+    config.open_policy()
     return config
 
 
@@ -218,16 +235,15 @@ def _simulated(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
 
 
 def _official(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
-    import os
-
     from mt5crs.operation import done
+    from mt5crs.security import secrets
     from mt5crs.terminal.official import OfficialTerminal
 
     account = {name: given.get(name) for name in ("login", "server")}
     settings = Settings.read(account)
-    password = os.environ.get("MT5_PASSWORD", "")
-    if password and settings.login is None:
+    if settings.login is None and secrets.is_given(secrets.PASSWORD):
         raise Failure("MT5_PASSWORD is set and no login", hint="give --login or MT5_LOGIN as well", code=2)
+    password = "" if settings.login is None else secrets.find(secrets.PASSWORD) or ""
     own = {name: given[name] for name in _ONLY_FOR[TerminalKind.OFFICIAL] if name in given}
     terminal = OfficialTerminal(
         login=settings.login or 0, server=settings.server or "", password=password, **own
@@ -236,12 +252,17 @@ def _official(given: dict[str, Any]) -> "tuple[TerminalPort, list[str]]":
 
 
 def _serve(
-    config: "GatewayConfig", terminal: "TerminalPort", about: list[str], stop_with_stdin: bool
+    config: "GatewayConfig",
+    keys: "GatewayKeys | None",
+    terminal: "TerminalPort",
+    about: list[str],
+    stop_with_stdin: bool,
 ) -> None:
     from mt5crs.gateway.server import Server
 
+    _make_room()
     try:
-        server = Server(config, terminal)
+        server = Server(config, terminal, keys)
     except BaseException:
         terminal.close()
         raise
@@ -257,6 +278,18 @@ def _serve(
     server.run()
 
 
+def _make_room() -> None:
+    """Raise the limit of open files to `DESCRIPTORS`, as far as the system allows."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 def _wait_for_stdin(server: "Server") -> None:
     while sys.stdin.buffer.read(4096):
         pass
@@ -269,6 +302,7 @@ def _announce(config: "GatewayConfig", server: "Server", terminal: "TerminalPort
         f"listening on tcp://{where}, streams on {server.stream_port}, {terminal.name} terminal",
         *about,
         f"journal {config.journal or 'in memory, ends with this process'}",
+        *([f"limits of {config.policy}"] if config.policy else []),
         f"keys {'on' if config.keys else 'off'}; stop with Ctrl-C",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -14,14 +14,16 @@ from mt5crs.cli.options import Call, connected, written
 from mt5crs.cli.output import Form, Output, Row, Table, field
 from mt5crs.cli.report import Failure, note
 from mt5crs.errors import SettingError
-from mt5crs.journal.states import OPEN, State, Step
+from mt5crs.journal.states import OPEN, NoticeKind, State, Step
 
 if TYPE_CHECKING:
     from mt5crs.journal.chain import Event
     from mt5crs.journal.entries import Entry
-    from mt5crs.journal.store import Journal
+    from mt5crs.journal.store import Journal, Notice
 
 DEFAULT = Path("journal.db")
+DIGITS = 32
+"""Characters from which on a word is no word but a key, a link or a signature."""
 FIELDS = (
     *("number", "account", "principal", "key", "begun", "state", "how", "text", "retcode", "order", "deal"),
     *("volume", "price", "request"),
@@ -160,11 +162,35 @@ def show(
 
 
 def _step_row(event: "Event") -> Row:
+    return {
+        "number": event.number,
+        "step": event.step,
+        "at": _moment(event),
+        "note": _phrase(_note_of(event)),
+    }
+
+
+def _moment(event: "Event") -> str:
+    return datetime.fromtimestamp(event.at / 1e9, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _note_of(event: "Event") -> dict[str, Any]:
+    """Return what an event notes, bytes in it as hexadecimal digits."""
     from mt5crs.journal.entries import decode
 
-    at = datetime.fromtimestamp(event.at / 1e9, timezone.utc).isoformat(timespec="milliseconds")
-    noted = ", ".join(f"{name} {value}" for name, value in decode(event.note).items())
-    return {"number": event.number, "step": event.step, "at": at, "note": noted}
+    return {
+        name: value.hex() if isinstance(value, bytes) else value for name, value in decode(event.note).items()
+    }
+
+
+def _briefly(noted: dict[str, Any]) -> str:
+    """Return what a notice notes as far as a person can read it: --json has the keys and signatures too."""
+    readable = {name: value for name, value in noted.items() if len(str(value)) < DIGITS or " " in str(value)}
+    return _phrase(readable)
+
+
+def _phrase(noted: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in noted.items())
 
 
 def _one(journal: "Journal", name: str) -> "Entry":
@@ -179,6 +205,39 @@ def _one(journal: "Journal", name: str) -> "Entry":
             f"{len(found)} entries have the key {name!r}", hint=f"give the number of one: {numbers}"
         )
     return found[0]
+
+
+@written(app)
+def notices(
+    output: Output,
+    kind: Annotated[list[NoticeKind] | None, typer.Option(help="Only notices of this kind.")] = None,
+    count: Annotated[int, typer.Option("--count", "-c", min=1, help="How many at most.")] = 20,
+    journal: File = DEFAULT,
+) -> None:
+    """List what happened besides orders: refusals, starts, checkpoints, and what an operator did."""
+    with _journal(journal) as opened:
+        rows = [_notice_row(event) for event in opened.notices(count, kind or tuple(NoticeKind))]
+    columns = (
+        field("number", right=True),
+        field("at", "at (UTC)"),
+        field("kind"),
+        field("principal"),
+        field("note", show=_briefly),
+        field("account", spare=True),
+    )
+    fields = ("number", "at", "kind", "account", "principal", "note")
+    output.write(Table("notices", columns, fields, rows))
+
+
+def _notice_row(event: "Event") -> Row:
+    return {
+        "number": event.number,
+        "at": _moment(event),
+        "kind": event.step,
+        "account": event.account,
+        "principal": event.principal,
+        "note": _note_of(event),
+    }
 
 
 @app.command()
@@ -202,6 +261,7 @@ def resolve(
 
     with _journal(journal) as opened:
         if name is None:
+            opened.notify([_by_operator(did="latch taken off", latch=opened.latch)])
             opened.latch = ""
             opened.set_meta(LEGACY, None)  # what is there now is let be
             typer.echo("orders go on")
@@ -215,10 +275,24 @@ def resolve(
             raise Failure(
                 f"order {executed} is that of entry {other}", hint="`mt5crs journal show` tells more"
             )
-        settled = opened.record([_decided(entry, step, executed)])[0]
+        by = _by_operator(did=step.value, entry=entry.number, order=executed or 0)
+        settled = opened.record([_decided(entry, step, executed)], by)[0]
         if settled.since == entry.since and settled.state is entry.state:
             raise Failure(f"{entry.key} is {entry.state.value} already", hint="there is nothing to decide")
         typer.echo(f"{entry.key}: {settled.state.value}")
+
+
+def _by_operator(**note: Any) -> "Notice":
+    """Return the notice of what an operator does, under the name that the operating system has for them."""
+    from getpass import getuser
+
+    from mt5crs.journal.store import Notice
+
+    try:
+        user = getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name
+        user = "unnamed"
+    return Notice(NoticeKind.OPERATOR, user, note)
 
 
 def _decided(entry: "Entry", step: Step, ticket: int | None) -> Any:
@@ -239,50 +313,49 @@ def verify(
         Path | None, typer.Argument(help="An exported journal; the gateway's own without it.")
     ] = None,
     journal: File = DEFAULT,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HEAD|FILE", help="A head that was kept, or a file of them; again for more."),
+    ] = None,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="The gateway's folder of keys, or a client's key file: their public keys; again for more.",
+        ),
+    ] = None,
+    gateway_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HEX", help="The gateway's public signing key; again for those before it."),
+    ] = None,
+    signer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME:]ID:HEX", help="A client's public signing key, by its id; again for more."
+        ),
+    ] = None,
 ) -> None:
     """Prove that no event was changed, removed, inserted or moved; exit 1 and say where if one was.
 
-    Events cut off at the end show only against a link that was kept: it is told each time.
+    Against who could make the whole chain anew: the gateway's key, the clients' keys, and heads that were
+    kept. It says each time what was proved and what was not.
     """
-    from mt5crs.journal import chain
-    from mt5crs.journal.export import read
+    from mt5crs.cli.proof import heads_of, joined, pinned, pins_of, proved, tell
 
-    last: list[Any] = [0, b""]
+    pins = joined([pins_of(gateway_key or (), signer or ()), *map(pinned, keys or ())])
+    heads = heads_of(head or ())
     if file is None:
         with _journal(journal) as opened:
-            found = chain.faults(opened.id, opened.events())
-            last[:] = opened.head
+            proof = proved(opened.id, opened.events(), pins, heads)
     else:
+        from mt5crs.journal.export import read
+
         try:
             with file.open("rb") as text:
-                id_, events = read(text, str(file))
-                found = _exported_faults(id_, _counted(events, last))
+                proof = proved(*read(text, str(file)), pins, heads)
         except OSError as error:
             raise SettingError(f"{file} cannot be read: {error.strerror}") from error
-    if found:
-        for fault in found[:20]:
-            note(fault)
-        raise Failure(
-            f"the journal was altered, at {len(found)} place{'s' * (len(found) > 1)}",
-            hint="keep it, and a copy, as they are",
-        )
-    count, link = last
-    typer.echo(f"whole: {count} events, the last one's link is {link.hex() if count else 'none'}")
-
-
-def _exported_faults(journal: str, events: "Generator[Event, None, None]") -> list[str]:
-    from mt5crs.journal import chain
-
-    try:
-        return chain.faults(journal, events)
-    except SettingError as error:  # a line that is none is an alteration, too
-        return [error.message]
-
-
-def _counted(events: "Generator[Event, None, None] | Any", last: list[Any]) -> "Generator[Event, None, None]":
-    for event in events:
-        last[:] = last[0] + 1, event.link
-        yield event
+    tell(proof, pins)
 
 
 @app.command()

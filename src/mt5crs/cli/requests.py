@@ -8,11 +8,11 @@ import typer
 from mt5crs import constants as c
 from mt5crs.cli import values
 from mt5crs.cli.options import Call
-from mt5crs.model import SymbolInfo
+from mt5crs.guard.closing import market_filling
 
 if TYPE_CHECKING:
     from mt5crs.client.blocking import Client
-    from mt5crs.model import TradePosition
+    from mt5crs.model import SymbolInfo, TradePosition
 
 DEVIATION = 20
 """Points that a market price may differ, where the execution heeds it."""
@@ -29,8 +29,6 @@ class Filling(str, Enum):
 
 
 _FILLINGS = {mode: getattr(c, f"ORDER_FILLING_{mode.name}") for mode in tuple(Filling)}
-_FILLING_BITS = {1: c.ORDER_FILLING_FOK, 2: c.ORDER_FILLING_IOC}
-"""What the bits of `SymbolInfo.filling_mode` allow for market orders, the preferred one first."""
 
 _PENDING = {
     ("buy", "limit"): c.ORDER_TYPE_BUY_LIMIT,
@@ -61,14 +59,6 @@ class Ticket(NamedTuple):
     pending: str
     sl: str | None
     tp: str | None
-
-
-def market_filling(symbol: SymbolInfo) -> int:
-    """Return a filling mode that the symbol takes for market orders."""
-    for bit, filling in _FILLING_BITS.items():
-        if symbol.filling_mode & bit:
-            return filling
-    return c.ORDER_FILLING_RETURN
 
 
 def opening(call: Call, ticket: Ticket, extras: dict[str, Any], filling: Filling | None) -> dict[str, Any]:
@@ -118,7 +108,7 @@ def closing(call: Call, position: "TradePosition", volume: float, deviation: int
     }
 
 
-def _show(client: "Client", symbol: SymbolInfo) -> None:
+def _show(client: "Client", symbol: "SymbolInfo") -> None:
     if not symbol.visible:  # the terminal has no prices of what it does not watch
         client.symbol_select(symbol.name, True)
 

@@ -1,7 +1,6 @@
 """From the command line to the settings of a simulated terminal."""
 
 import difflib
-import os
 from datetime import datetime, timezone
 from typing import Any, Literal, get_origin, get_type_hints
 
@@ -10,6 +9,7 @@ import typer
 
 from mt5crs.cli.options import existing
 from mt5crs.errors import SettingError
+from mt5crs.security import secrets
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.faults.plan import Fault, load_faults
 from mt5crs.terminal.simulated.prices.market import Market
@@ -43,8 +43,9 @@ def simulated_config(given: dict[str, Any]) -> SimulatedConfig:
     faults += tuple(Fault.parse(text) for text in given.pop("fault", ()))
     settings = dict(_pair(text) for text in given.pop("set", ()))
     given = {NAMES.get(name, name): value for name, value in given.items()}
-    if "login" in given and "MT5_PASSWORD" in os.environ:
-        settings["password"] = os.environ["MT5_PASSWORD"]
+    password = secrets.find(secrets.PASSWORD) if "login" in given else None
+    if password:
+        settings["password"] = password
     flags: dict[str, Any] = {"instruments": instruments} | {
         name: _convert(f"--{name.replace('_', '-')} {value}", name, value) for name, value in given.items()
     }

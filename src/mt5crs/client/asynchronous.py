@@ -16,7 +16,7 @@ from mt5crs.arguments import Bound
 from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of
 from mt5crs.client.link import connect, discard, fill, flush
 from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
-from mt5crs.errors import BridgeError, SettingError, Unreachable
+from mt5crs.errors import BridgeError, ConnectionTimeout, SettingError, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Answer, Operation, P, R, directly
 from mt5crs.wire.messages import Welcome
@@ -46,7 +46,7 @@ class _Link:
     ) -> None:
         self.loop = loop
         self._session = core.session()
-        self._socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
+        self._socket = connect(context, zmq.DEALER, core.settings.host, core.settings.port, core.keys)
         self._waiters: dict[int, asyncio.Future[Done]] = {}
         self._readable = [(self._socket, int(zmq.POLLIN))]
         self._pushing = False
@@ -137,6 +137,11 @@ class _Link:
         waiter = self._waiters.pop(done.id, None)
         if waiter is not None and not waiter.done():
             waiter.set_result(done)
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether the gateway has introduced itself."""
+        return self._session.welcome is not None
 
     @property
     def closed(self) -> bool:
@@ -262,16 +267,22 @@ class AsyncClient(Bridge):
         for symbol in symbols:
             self._core.check_symbol(symbol, await self.symbol_info_tick(symbol))
         welcome = await self.welcome()
-        async for event in follow_ticks_async(self._core.settings, welcome.stream_port, symbols, seconds):
+        async for event in follow_ticks_async(self._core, welcome.stream_port, symbols, seconds):
             yield event
 
     # ---- connection ----
 
     async def _exchange(self, ask: Callable[..., int], *what: Any) -> Done:
-        done = await self._connected().exchange(ask, *what)
-        if done.failure is not None:
-            self._error.set(last_error_of(done.failure))
-            raise done.failure
+        link = self._connected()
+        done = await link.exchange(ask, *what)
+        failure = done.failure
+        if failure is not None:
+            if isinstance(failure, ConnectionTimeout) and not link.is_greeted:
+                from mt5crs.client.diagnosis import diagnosed
+
+                failure = await asyncio.to_thread(diagnosed, self._core, failure)
+            self._error.set(last_error_of(failure))
+            raise failure
         return done
 
     def _connected(self) -> _Link:
@@ -294,6 +305,7 @@ class AsyncClient(Bridge):
         """Close the connection. Can be called again."""
         if self._link is not None:
             self._link.close()
+        self._core.close()
         self._context.term()
 
     async def __aenter__(self) -> "Self":

@@ -42,7 +42,7 @@ class _Link:
 
     def __init__(self, core: Core, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self.session = core.session()
-        self.socket = connect(context, zmq.DEALER, core.settings, core.settings.port)
+        self.socket = connect(context, zmq.DEALER, core.settings.host, core.settings.port, core.keys)
         self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
         self._send, self._recv = sender(self.socket), self.socket.recv
 
@@ -193,7 +193,7 @@ class Client(Bridge):
 
         for symbol in symbols:
             self._core.check_symbol(symbol, self.symbol_info_tick(symbol))
-        return follow_ticks(self._core.settings, self.welcome().stream_port, symbols, seconds)
+        return follow_ticks(self._core, self.welcome().stream_port, symbols, seconds)
 
     def pipeline(self) -> Pipeline:
         """Ask for several operations in one trip; their values are there when the block has ended.
@@ -300,10 +300,17 @@ class Client(Bridge):
         if failure is None or isinstance(failure, Refused):
             self._put_back(link)
         else:  # whatever it may still hold must not reach the gateway later
+            is_greeted = link.session.welcome is not None
             self._drop(link)
+            failure = failure if is_greeted else self._diagnosed(failure)
         if failure is not None:
             self._local.error = last_error_of(failure)
             raise failure
+
+    def _diagnosed(self, failure: BridgeError) -> BridgeError:
+        from mt5crs.client.diagnosis import diagnosed
+
+        return diagnosed(self._core, failure)
 
     def _take(self) -> _Link:
         try:
@@ -337,6 +344,7 @@ class Client(Bridge):
 
     def close(self) -> None:
         """Close the connections; calls in progress in other threads end first. Can be called again."""
+        self._core.close()
         with self._lock:
             first, self._closed = not self._closed, True
             if first and not self._links:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
@@ -15,8 +15,11 @@ from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
-from mt5crs.wire.request import Pins
-from mt5crs.wire.session import Session
+from mt5crs.wire.pins import Pins
+from mt5crs.wire.session import Session, Sign
+
+if TYPE_CHECKING:
+    from mt5crs.security.keys import ClientKeys
 
 # What a successful WATCH operation adds to, or takes from, the things this client watches.
 _WATCHED = {"symbol_select": "symbol", "market_book_add": "book", "market_book_release": "book"}
@@ -153,6 +156,23 @@ def take_key(kwargs: dict[str, Any]) -> str:
     return fresh_key() if key is None else checked_key(key)
 
 
+def load_keys(settings: Settings) -> ClientKeys | None:
+    """Return a client's keys; None where it has none.
+
+    Raises:
+        KeyFileError: Their file cannot be used.
+    """
+    if settings.keys is None:
+        return None
+    from mt5crs.security.keys import ClientKeys
+
+    return ClientKeys.load(settings.keys)
+
+
+def _nothing() -> None:
+    pass
+
+
 class Core:
     """A client's state that does not depend on how it waits.
 
@@ -163,7 +183,9 @@ class Core:
         settings: Where the gateway is, and how long to wait for it.
         name: The client's name for itself, the same on all its connections.
         watches: What it watches, for the gateway to establish again after a restart.
+        keys: Its keys, None without; read once, when the client is made.
         pins: The account and the journal that this client met first, and keeps to.
+        close: Lets go of the file in which heads are kept; it is opened again where another one comes.
     """
 
     def __init__(self, flags: Mapping[str, object]) -> None:
@@ -171,6 +193,15 @@ class Core:
         self.rename()
         self.watches: set[tuple[str, str]] = set()
         self.pins = Pins()
+        self.close: Callable[[], None] = _nothing
+        self.keys = load_keys(self.settings)
+        self._sign: Sign | None = None
+        if self.keys is not None and self.settings.keys is not None:
+            from mt5crs.client.proofs import KeptHeads, RequestSigner
+
+            self._sign = RequestSigner(self.keys)
+            heads = KeptHeads(self.settings.keys)
+            self.pins, self.close = heads.pins, heads.close
         self._open = True
 
     def rename(self) -> None:
@@ -190,6 +221,7 @@ class Core:
             where=self.where,
             watches=self.watches,
             pins=self.pins,
+            sign=self._sign,
         )
 
     def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Asked | Immediate:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import zmq
 
 from mt5crs.errors import ProtocolError, SettingError
-from mt5crs.settings import Settings, address
+from mt5crs.settings import address
 from mt5crs.wire.session import Session
+
+if TYPE_CHECKING:
+    from mt5crs.security.keys import ClientKeys
 
 RECONNECT_MS = (50, 1000)
 """First and longest pause between attempts to reconnect."""
@@ -21,27 +25,28 @@ _RECV_INTO = hasattr(zmq.Socket, "recv_into")  # since pyzmq 26.4
 
 
 def connect(
-    context: zmq.Context[zmq.Socket[bytes]], kind: int, settings: Settings, port: int
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, host: str, port: int, keys: ClientKeys | None
 ) -> zmq.Socket[bytes]:
     """Return a socket that is connecting to the gateway, and reconnects by itself.
 
     Args:
         context: Where the socket belongs.
-        kind: `zmq.DEALER` or `zmq.SUB`.
-        settings: The gateway's host, and the client's keys where it has some.
+        kind: `zmq.DEALER` or `zmq.XSUB`.
+        host: The gateway's host.
         port: The command port or the stream port.
+        keys: The client's keys, where it has some.
 
     Raises:
-        SettingError: The address or the keys cannot be used.
+        SettingError: The address cannot be used.
     """
     socket = context.socket(kind)
     try:
-        _configure(socket, settings)
-        socket.connect(f"tcp://{address(settings.host, port)}")
+        _configure(socket, host, keys)
+        socket.connect(f"tcp://{address(host, port)}")
     except zmq.ZMQError as error:
         socket.close()
         raise SettingError(
-            f"{settings.host}:{port} is not an address to connect to: {error.strerror}",
+            f"{host}:{port} is not an address to connect to: {error.strerror}",
             hint="MT5_HOST is a name or address, MT5_PORT a port",
         ) from error
     except BaseException:
@@ -50,7 +55,7 @@ def connect(
     return socket
 
 
-def _configure(socket: zmq.Socket[bytes], settings: Settings) -> None:
+def _configure(socket: zmq.Socket[bytes], host: str, keys: ClientKeys | None) -> None:
     socket.linger = 0
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
     # Never queue for a peer that is not there: what waited would be executed when it comes back.
@@ -59,11 +64,8 @@ def _configure(socket: zmq.Socket[bytes], settings: Settings) -> None:
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS[0])
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_MS[1])
-    socket.setsockopt(zmq.IPV6, int(":" in settings.host))
-    if settings.keys is not None:
-        from mt5crs.security.keys import ClientKeys
-
-        keys = ClientKeys.load(settings.keys)
+    socket.setsockopt(zmq.IPV6, int(":" in host))
+    if keys is not None:
         socket.curve_publickey = keys.public
         socket.curve_secretkey = keys.secret
         socket.curve_serverkey = keys.gateway

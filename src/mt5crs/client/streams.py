@@ -1,5 +1,6 @@
 """Streams at the client: batches checked for their sequence, silence noticed."""
 
+import os
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import zmq
 
+from mt5crs.client.core import Core
 from mt5crs.client.link import connect
 from mt5crs.errors import ConnectionTimeout, ProtocolError
 from mt5crs.model import TICKS
@@ -24,6 +26,8 @@ POLL_MS = 100
 """How long a socket waits before the time and the process's signals get their turn."""
 
 
+TOKEN = 16
+"""Random bytes that tell a subscription apart from those of others."""
 BURST = 64
 """Messages that are taken before other tasks get their turn."""
 
@@ -88,15 +92,15 @@ def _receive(socket: "zmq.Socket[bytes]", feed: TickFeed) -> list[TickBatch | Ga
 
 @contextmanager
 def _subscription(
-    settings: Settings, port: int, symbols: Sequence[str]
+    core: Core, port: int, symbols: Sequence[str]
 ) -> Generator["zmq.Socket[bytes]", None, None]:
     """A subscribed socket with a context of its own: a client can be closed while its streams go on."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        socket = connect(context, zmq.SUB, settings, port)
-        for symbol in symbols:
-            socket.subscribe(topics.tick(symbol))
-        socket.subscribe(topics.BEAT)
+        socket = connect(context, zmq.XSUB, core.settings.host, port, core.keys)
+        token = os.urandom(TOKEN).hex().encode()
+        for topic in (*map(topics.tick, symbols), topics.BEAT):
+            socket.send(topics.wish(topic, token))
         yield socket
     finally:
         context.destroy(linger=0)
@@ -122,24 +126,29 @@ def _until(seconds: float | None) -> float | None:
 
 
 def follow_ticks(
-    settings: Settings, port: int, symbols: Sequence[str], seconds: float | None
+    core: Core, port: int, symbols: Sequence[str], seconds: float | None
 ) -> Iterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `Client.ticks`."""
     feed = TickFeed()
     until = _until(seconds)
-    with _subscription(settings, port, symbols) as socket:
+    with _subscription(core, port, symbols) as socket:
         heard = time.monotonic()
-        while (patience := _patience(settings, heard, until)) > 0:
-            # In short steps, so that the process's signals get their turn.
-            if not socket.poll(min(POLL_MS, ceil(patience * 1000))):
-                continue
-            events = _receive(socket, feed)
-            heard = time.monotonic()
-            yield from events
+        try:
+            while (patience := _patience(core.settings, heard, until)) > 0:
+                # In short steps, so that the process's signals get their turn.
+                if not socket.poll(min(POLL_MS, ceil(patience * 1000))):
+                    continue
+                events = _receive(socket, feed)
+                heard = time.monotonic()
+                yield from events
+        except ConnectionTimeout as silence:
+            from mt5crs.client.diagnosis import diagnosed
+
+            raise diagnosed(core, silence) from None
 
 
 async def follow_ticks_async(
-    settings: Settings, port: int, symbols: Sequence[str], seconds: float | None
+    core: Core, port: int, symbols: Sequence[str], seconds: float | None
 ) -> AsyncIterator[TickBatch | Gap]:
     """Yield the ticks of some symbols as they come; see `AsyncClient.ticks`."""
     import asyncio
@@ -148,11 +157,11 @@ async def follow_ticks_async(
     readable = asyncio.Event()
     feed = TickFeed()
     until = _until(seconds)
-    with _subscription(settings, port, symbols) as socket:
+    with _subscription(core, port, symbols) as socket:
         loop.add_reader(socket.fileno(), readable.set)
         heard = time.monotonic()
         try:
-            while (patience := _patience(settings, heard, until)) > 0:
+            while (patience := _patience(core.settings, heard, until)) > 0:
                 readable.clear()
                 # The descriptor tells of the first message only: take what there is, in turns with others.
                 for _ in range(BURST):
@@ -171,5 +180,9 @@ async def follow_ticks_async(
                     await readable.wait()
                 finally:
                     alarm.cancel()
+        except ConnectionTimeout as silence:
+            from mt5crs.client.diagnosis import diagnosed
+
+            raise await asyncio.to_thread(diagnosed, core, silence) from None
         finally:
             loop.remove_reader(socket.fileno())

@@ -3,12 +3,18 @@
 import ipaddress
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mt5crs.errors import SettingError
+from mt5crs.gateway.policyfile import PolicyFile
 from mt5crs.gateway.recovery import HORIZON
 from mt5crs.journal.store import Journal
+from mt5crs.security.keys import GatewayKeys
+
+if TYPE_CHECKING:
+    from mt5crs.security.signing import Signer
 
 
 class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,6 +29,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         ready_file: Written when the gateway listens, removed when it stops.
         journal: The file that keeps every order and its outcome; in memory without it.
         horizon: Seconds in doubt after which an order without a trace was not carried out.
+        policy: The file that says what orders may do; without it there are no limits.
     """
 
     host: str = "127.0.0.1"
@@ -33,15 +40,38 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ready_file: Path | None = None
     journal: Path | None = None
     horizon: float = HORIZON
+    policy: Path | None = None
 
-    def open_journal(self, account: str) -> Journal:
+    def open_keys(self) -> GatewayKeys | None:
+        """Read the keys, None without; may ask for their passphrase.
+
+        Raises:
+            KeyFileError: They cannot be used.
+        """
+        return None if self.keys is None else GatewayKeys.load(self.keys)
+
+    def open_policy(self) -> PolicyFile:
+        """Read the policy.
+
+        Raises:
+            SettingError: It cannot be used.
+        """
+        return PolicyFile(self.policy)
+
+    def open_journal(self, signer: "Signer | None", account: str) -> Journal:
         """Open the journal of an account (`login@server`).
+
+        Args:
+            signer: Signs its checkpoints, on a gateway with keys.
+            account: The account.
 
         Raises:
             SettingError: Another gateway uses it, or it is not a journal.
             JournalUnusable: It cannot be used for now.
         """
-        return Journal(self.journal, account)
+        if signer is None:
+            return Journal(self.journal, account)
+        return Journal(self.journal, account, sign=signer.sign, public=signer.public)
 
     def check(self) -> None:
         """Refuse what cannot work and what is not safe.

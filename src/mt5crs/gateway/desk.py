@@ -3,23 +3,49 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
-from mt5crs.errors import JournalUnusable
+from mt5crs.errors import (
+    BadSignature,
+    BridgeError,
+    ClockSkew,
+    Denied,
+    JournalUnusable,
+    KeyRefused,
+    Replayed,
+)
+from mt5crs.gateway.access import Change
+from mt5crs.gateway.clearing import Clearing
 from mt5crs.gateway.comments import Comments
+from mt5crs.gateway.guarding import Guard
 from mt5crs.gateway.operations import Operations
 from mt5crs.gateway.orders import Orders
+from mt5crs.gateway.policyfile import PolicyFile
+from mt5crs.gateway.rates import Rates
 from mt5crs.gateway.recovery import HORIZON, Recovery
+from mt5crs.journal.notices import Notices
+from mt5crs.journal.states import NoticeKind
 from mt5crs.journal.store import PRUNED_AT_ONCE, Journal
+from mt5crs.operation import Kind
+from mt5crs.principals import GATEWAY
 from mt5crs.terminal.port import TerminalPort
 
 log = logging.getLogger(__name__)
 
 RETRY = 1.0
 """Seconds until a journal that could not be read is looked at again."""
-PRUNE_EVERY = 3600.0
-"""Seconds between two looks for bodies that are old enough to be dropped."""
+PRUNE_EVERY = 60.0
+"""Seconds between two looks for bodies that are old enough to be dropped, and whether a checkpoint is due."""
+NOTICED: dict[str, NoticeKind] = {
+    Denied.code: NoticeKind.DENIED,
+    KeyRefused.code: NoticeKind.DENIED,
+    BadSignature.code: NoticeKind.BAD_SIGNATURE,
+    ClockSkew.code: NoticeKind.BAD_SIGNATURE,
+    Replayed.code: NoticeKind.REPLAYED,
+}
+"""The refusals that the journal notes, by their codes; what the guard refuses it notes itself."""
 
 
 class Desk:
@@ -30,11 +56,15 @@ class Desk:
         open_journal: Opens the journal of an account (`login@server`); one in memory without it.
         horizon: See `mt5crs.gateway.recovery.HORIZON`.
         clock: Nanoseconds since the epoch, UTC.
+        policy: The policy and its file; no limits without it.
 
     Attributes:
         counters: How often what happened, by name.
+        guard: What judges trade requests.
         orders: The trade requests.
         operations: Carries operations out.
+        rates: How often the keys may ask.
+        clock: Nanoseconds since the epoch, UTC.
     """
 
     def __init__(
@@ -43,16 +73,32 @@ class Desk:
         open_journal: Callable[[str], Journal] | None = None,
         horizon: float = HORIZON,
         clock: Callable[[], int] = time.time_ns,
+        policy: PolicyFile | None = None,
     ) -> None:
         account = str(terminal.account)
         opens = open_journal or in_memory
+        self.clock = clock
         self._terminal = terminal
         self._next_pruning = 0.0
         self.counters: defaultdict[str, int] = defaultdict(int)  # a Counter takes three times as long
-        self.orders = Orders(terminal, lambda: opens(account), self.counters, clock)
+        self._now = 0.0  # the loop's time as of its last turn, which is at most a second ago
+        self._notices = Notices(lambda: self.orders.journal, lambda: self._now)
+        self._policy = policy or PolicyFile(None)
+        self.guard = Guard(terminal, self._policy, self._notices, self.counters, clock)
+        self.rates = Rates(self._rates)
+        self.orders = Orders(terminal, lambda: opens(account), self.guard, self.counters, clock)
+        self.guard.looked = self.orders.note_facts
         comments = Comments(lambda: self.orders.journal)
-        self.operations = Operations(terminal, self.orders, comments, self.counters)
+        self.operations = Operations(terminal, self.orders, self.guard, comments, self.counters)
         self._recovery = Recovery(terminal, self.orders, comments, horizon)
+        self._clearing = Clearing(terminal, self.orders, self.guard, clock)
+
+    def _rates(self, name: str) -> Mapping[Kind, float]:
+        return self._policy.policy.rates(name)
+
+    def admits(self, address: str) -> bool:
+        """Whether clients may connect from an address."""
+        return self._policy.policy.addresses.admits(address)
 
     @property
     def account(self) -> str:
@@ -65,10 +111,23 @@ class Desk:
         journal = self.orders.journal
         return "" if journal is None else journal.id
 
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Where the journal ends: its number of events, and the link of the last one."""
+        journal = self.orders.journal
+        return (0, b"") if journal is None else journal.head
+
     def pass_time(self, now: float) -> float:
         """Look after what nobody answers; return the seconds until that is worth doing again."""
+        self._now = now
         try:
-            due = min(self.orders.pass_time(now), self._recovery.pass_time(now))
+            due = min(
+                self._notices.flush(now),
+                self.orders.pass_time(now),
+                self.guard.pass_time(self.orders.journal, now),
+                self._clearing.pass_time(now),
+                self._recovery.pass_time(now),
+            )
         except JournalUnusable as error:  # reads and streams go on without
             log.warning("%s", error)
             due = RETRY
@@ -80,10 +139,24 @@ class Desk:
         self._next_pruning = now + PRUNE_EVERY
         journal = self.orders.journal
         try:
-            if journal is not None and journal.prune() == PRUNED_AT_ONCE:
-                self._next_pruning = now  # there is more
+            if journal is not None:
+                journal.checkpoint_if_due()
+                if journal.prune() == PRUNED_AT_ONCE:
+                    self._next_pruning = now  # there is more
         except JournalUnusable as error:
             log.warning("%s", error)
+
+    def refused(self, principal: str, error: BridgeError) -> None:
+        """Have the journal note a refusal that somebody may have to answer for."""
+        kind = NOTICED.get(error.code)
+        if kind is not None:
+            self._notices.add(kind, principal, {"code": error.code, "why": error.message})
+
+    def keys_changed(self, change: Change) -> None:
+        """Have the journal note that other keys are known than before."""
+        self._notices.add(
+            NoticeKind.KEYS, GATEWAY, {name: ", ".join(who) for name, who in change._asdict().items()}
+        )
 
     def state(self) -> dict[str, Any]:
         """Return how it is, for pongs and beats."""
@@ -95,11 +168,13 @@ class Desk:
             "account": condition.account,
             "lanes": dict(condition.lanes),
             "orders": self.orders.state(),
+            "guard": self.guard.state(),
             "counters": dict(self.counters),
         }
 
     def close(self) -> None:
         """Let the journal go."""
+        self._notices.flush(inf)
         self.orders.close()
 
 

@@ -6,7 +6,7 @@ authenticated, given anew with each frame.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from typing import Any, ClassVar
@@ -16,19 +16,23 @@ from mt5crs.api import OPERATIONS
 from mt5crs.arguments import ArgumentError
 from mt5crs.errors import (
     BadArguments,
+    BadSignature,
     BridgeError,
     Denied,
     Expired,
     GatewayFault,
+    KeyRefused,
     ProtocolError,
     StaleEpoch,
     TooLarge,
     UnknownOperation,
     VersionMismatch,
 )
+from mt5crs.gateway.access import Access
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.held import Held
 from mt5crs.gateway.operations import Caller, Operations
+from mt5crs.gateway.signatures import Bound, Signatures
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.operation import Operation, Result, Unasked
 from mt5crs.security.policy import Principal
@@ -50,7 +54,9 @@ from mt5crs.wire.messages import (
     Many,
     Ping,
     Pong,
+    Receipt,
     Reply,
+    Signed,
     ToGateway,
     Welcome,
 )
@@ -86,6 +92,8 @@ class Dispatch:
         stream_port: Where streams are published, for greetings.
         epoch: This gateway process; a random number without it.
         desk: What stands before the terminal; one with a journal in memory without it.
+        access: Knows whose keys are known, on a gateway with keys.
+        gateway: The gateway's public signing key; empty without keys.
 
     Attributes:
         transfers: Arrays on their way; the driver sends their chunks.
@@ -94,16 +102,28 @@ class Dispatch:
     """
 
     def __init__(
-        self, terminal: TerminalPort, *, stream_port: int = 0, epoch: int = 0, desk: Desk | None = None
+        self,
+        terminal: TerminalPort,
+        *,
+        stream_port: int = 0,
+        epoch: int = 0,
+        desk: Desk | None = None,
+        access: Access | None = None,
+        gateway: bytes = b"",
     ) -> None:
         self._terminal = terminal
         self._desk = desk or Desk(terminal)
         self._operations = self._desk.operations
+        self._awaited = self._desk.guard.awaited
         self.stream_port = stream_port
         self.epoch = epoch or int.from_bytes(os.urandom(6), "big") + 1
         self.transfers = Transfers()
         self.held = Held()
         self.counters = self._desk.counters
+        self._signatures: Signatures | None = None
+        if access is not None and gateway:
+            bound = Bound(gateway, self._desk.account, self.epoch)
+            self._signatures = Signatures(access, bound, self._desk.clock)
         self._peers: dict[bytes, _Peer] = {}  # in the order of their greetings
 
     # ---- frames ----
@@ -117,6 +137,8 @@ class Dispatch:
             frame: What came.
             now: Seconds on the gateway's monotonic clock.
         """
+        if self._awaited and principal.name in self._awaited:
+            self._desk.guard.heard(principal.name, now)
         if frame == HELLO:
             self.counters["hello"] += 1
             return [OK_FROM_MT5]
@@ -143,12 +165,32 @@ class Dispatch:
                 return self._ask(peer, principal, message, now, room)
             if type(message) is Many:
                 return self._many(peer, principal, message, now, room)
+            if type(message) is Signed:
+                id_ = message.id
+                if self._signatures is None:
+                    raise BadSignature("this gateway has no keys, and takes no signatures")
+                ask = self._signatures.take(message, principal)
+                return self._ask(peer, principal, ask, now, room, message.content)
             return self._HANDLERS[type(message)](self, peer, principal, message, now)
         except BridgeError as error:
+            self._desk.refused(principal.name, error)
             return self._refuse(error, id_)
         except Exception:  # a defect of ours must cost its own request only
             log.exception("defect while handling a message")
             return self._refuse(GatewayFault("the gateway failed while it held this request"), id_)
+
+    def shut_out(self, frame: bytes) -> Frames:
+        """Refuse what comes on a connection whose key is not known any more, whatever it is."""
+        error = KeyRefused("the key of this connection is not known any more")
+        try:
+            message = to_gateway(frame)
+        except BridgeError:
+            return self._refuse(error)
+        ids = [getattr(message, "id", 0)]
+        if type(message) is Many:
+            ids = [getattr(each, "id", 0) for each in map(_part, message.messages[:MANY_LIMIT])]
+        answers = [self._refuse(error, id_)[0] for id_ in ids]
+        return answers if len(answers) == 1 else [join(answers)]
 
     def _refuse(self, error: BridgeError, id_: int = 0) -> Frames:
         self.counters[error.code] += 1
@@ -161,6 +203,16 @@ class Dispatch:
         gone = self._peers.pop(peer, None)
         if gone is not None and all(other.holder != gone.holder for other in self._peers.values()):
             self._operations.end(gone.holder)
+
+    def look(self, by_id: Mapping[str, Principal]) -> None:
+        """Let go of the connections whose principal is shut out or is somebody else now."""
+        for peer, known in list(self._peers.items()):
+            if by_id.get(known.principal.key_id) is not known.principal:
+                self.forget(peer)
+        # Nobody knows whose those are that never introduced themselves; they can ask again.
+        for peer in (self.transfers.peers() | self.held.peers()) - self._peers.keys():
+            self.transfers.drop_peer(peer)
+            self.held.drop_peer(peer)
 
     def sweep(self, now: float) -> None:
         """Forget connections that have been silent for long, and what nobody takes in or waits for."""
@@ -237,10 +289,19 @@ class Dispatch:
             self.stream_port,
             self._desk.account,
             self._desk.journal,
+            self._desk.head[0],
         )
         return [encode(welcome)]
 
-    def _ask(self, peer: bytes, principal: Principal, ask: Ask, now: float, room: int | None) -> Frames:
+    def _ask(
+        self,
+        peer: bytes,
+        principal: Principal,
+        ask: Ask,
+        now: float,
+        room: int | None,
+        signed: bytes = b"",
+    ) -> Frames:
         op = OPERATIONS.get(ask.op)
         if op is None:
             raise UnknownOperation(f"there is no operation {ask.op[:64]!r}", hint="see docs/protocol.md")
@@ -260,6 +321,11 @@ class Dispatch:
                 f"{principal.name} is {principal.role.value} and may not {op.name}",
                 hint="ask the gateway's owner for a key with another role",
             )
+        self._desk.rates.take(principal.name, op.kind, now)
+        if op.is_signed and not signed and self._signatures is not None:
+            raise BadSignature(f"{op.name} is not signed", hint="this gateway wants it signed with your key")
+        if op.is_trade and signed and not ask.key:  # what proves it later would name none
+            raise BadArguments(f"{op.name} is signed without an idempotency key")
         if room is not None and room <= 0:
             raise TooLarge(f"{op.name}: the answers before it fill a frame", hint="ask for less at once")
         if self.held:
@@ -274,7 +340,7 @@ class Dispatch:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
         until = ask.deadline / 1000 if ask.deadline else inf
         if op.name in Operations.OWN:
-            caller = Caller(principal.name, holder, ask.key, until, now)
+            caller = Caller(principal.name, holder, ask.key, until, now, principal.kinds, signed)
             result = self._operations.carry_out(op, wire, caller)
         else:
             result = self._terminal.call(op, wire, until)
@@ -293,6 +359,8 @@ class Dispatch:
         if type(result) is Unasked:
             return self._refuse(result.failure, ask.id)
         value, (code, text) = result
+        if op.is_trade:
+            return [encode(Receipt(ask.id, value, code, text, *self._desk.head))]
         if op.array is None or value is None:
             return [encode(Reply(ask.id, value, code, text))]
         return self._begin(peer, ask, op, result, is_alone=is_alone)
@@ -353,3 +421,10 @@ class Dispatch:
         Credit: _credit,
         Cancel: _cancel,
     }
+
+
+def _part(encoded: Any) -> ToGateway | None:
+    try:
+        return part_to_gateway(encoded)
+    except BridgeError:
+        return None

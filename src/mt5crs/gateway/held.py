@@ -68,6 +68,10 @@ class Held:
         self.waiting[peer, id_] = _Waiting(until, deferred, take)
         deferred.then(take)
 
+    def peers(self) -> set[bytes]:
+        """Return the connections that wait for something."""
+        return {peer for peer, _ in self.waiting}
+
     def in_hand(self, peer: bytes) -> list[int]:
         """Return the ids of a connection's requests."""
         return [id_ for owner, id_ in self.waiting if owner == peer]

@@ -6,11 +6,13 @@ from typing import Any, ClassVar, NamedTuple
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import ArgumentError
+from mt5crs.errors import BadArguments
 from mt5crs.gateway.comments import PLACES, Comments
+from mt5crs.gateway.guarding import Guard
 from mt5crs.gateway.orders import Orders
 from mt5crs.gateway.watches import Watches
 from mt5crs.last_error import CALL_FAILED, SUCCESS
-from mt5crs.operation import Operation, Result
+from mt5crs.operation import Kind, Operation, Result, done
 from mt5crs.terminal.port import Deferred, TerminalPort, changed, then
 
 Answer = Result | Deferred
@@ -25,6 +27,8 @@ class Caller(NamedTuple):
         key: Idempotency key of a trade.
         until: Seconds on the gateway's clock after which nobody waits for the answer.
         now: Seconds on the gateway's clock.
+        kinds: The operations that the principal may carry out.
+        signed: The request as its client signed it; empty where it did not need to.
     """
 
     principal: str
@@ -32,6 +36,8 @@ class Caller(NamedTuple):
     key: str
     until: float
     now: float
+    kinds: frozenset[Kind] = frozenset()
+    signed: bytes = b""
 
 
 class Operations:
@@ -40,6 +46,7 @@ class Operations:
     Args:
         terminal: What executes.
         orders: The trade requests.
+        guard: What judges them.
         comments: Takes tags off comments.
         counters: How often what happened, by name.
 
@@ -48,10 +55,16 @@ class Operations:
     """
 
     def __init__(
-        self, terminal: TerminalPort, orders: Orders, comments: Comments, counters: defaultdict[str, int]
+        self,
+        terminal: TerminalPort,
+        orders: Orders,
+        guard: Guard,
+        comments: Comments,
+        counters: defaultdict[str, int],
     ) -> None:
         self._terminal = terminal
         self._orders = orders
+        self._guard = guard
         self._comments = comments
         self._counters = counters
         self._watches = Watches()
@@ -65,7 +78,9 @@ class Operations:
         return self.OWN[op.name](self, op, wire, caller)
 
     def _order_send(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
-        return self._orders.send(wire, caller.principal, caller.key, caller.until, caller.now)
+        return self._orders.send(
+            wire, caller.principal, caller.key, caller.until, caller.now, signed=caller.signed
+        )
 
     def _outcome(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
         return self._orders.outcome(caller.principal, wire[0], caller.now)
@@ -73,6 +88,21 @@ class Operations:
     def _commented(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
         answer = self._terminal.call(op, wire, caller.until)
         return changed(answer, lambda result: self._comments.restore(op.name, result))
+
+    # ---- the guard ----
+
+    def _kill(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        name, close, reason = wire
+        if name and not self._guard.knows(name):
+            raise BadArguments(f"there is no key {name!r}", hint="`mt5crs keys list` shows the keys")
+        self._guard.kill(name, caller.principal, reason, close=close, signed=caller.signed)
+        return done(True)
+
+    def _resume(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        return done(self._guard.resume(wire[0], caller.principal, caller.signed))
+
+    def _limits(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        return self._guard.limits(caller.principal, caller.now, is_admin=Kind.ADMIN in caller.kinds)
 
     # ---- watches ----
 
@@ -120,5 +150,8 @@ class Operations:
         "shutdown": _shutdown,
         "order_send": _order_send,
         "outcome": _outcome,
+        "kill": _kill,
+        "resume": _resume,
+        "limits": _limits,
         **dict.fromkeys(PLACES, _commented),
     }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mt5crs.constants import TRADE_ACTION_DEAL, TRADE_ACTION_PENDING, TRADE_RETCODE_TIMEOUT
+from mt5crs.guard.reservations import Reservation
 from mt5crs.journal import tags
 from mt5crs.journal.entries import Entry, core_of, encode
 from mt5crs.journal.states import Step
@@ -26,23 +27,35 @@ class Order:
         request: The request's fields, as the user sent them.
         encoded: The same as bytes, to tell whether another request is the same.
         until: Seconds on the gateway's clock after which nobody waits for it.
+        came: When it came, on the gateway's clock.
+        look: The guard's latest look that had begun when it was first judged.
+        is_guarded: Whether limits are for it; the guard's own orders have none.
+        is_timed: Whether the server's time was looked at for it.
+        reservation: What the guard counts for it.
         deferred: Where its answer goes.
         entry: Its entry in the journal, once there is one.
+        signed: The request as its client signed it; empty where it did not.
         sent: When the terminal was told, on the gateway's clock.
         is_out: Whether the terminal still owes an answer.
         doubtful: What the terminal answered that left it in doubt.
     """
 
     __slots__ = (
+        "came",
         "deferred",
         "doubtful",
         "encoded",
         "entry",
+        "is_guarded",
         "is_out",
+        "is_timed",
         "key",
+        "look",
         "principal",
         "request",
+        "reservation",
         "sent",
+        "signed",
         "until",
     )
 
@@ -52,9 +65,15 @@ class Order:
         self.principal = principal
         self.key = key
         self.until = until
+        self.came = 0.0
+        self.look = -1
+        self.is_guarded = True
+        self.is_timed = False
+        self.reservation: Reservation | None = None
         self.deferred = Deferred()
         self.entry: Entry | None = None
         self.sent = 0.0
+        self.signed = b""
         self.is_out = False
         self.doubtful: Result | None = None
 

@@ -16,20 +16,21 @@ from typing import Any
 from mt5crs import points
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import (
+    BridgeError,
     Busy,
     Expired,
     JournalUnusable,
     KeyConflict,
     NotExecuted,
     OutcomeUnknown,
-    SettingError,
-    SplitBrain,
 )
+from mt5crs.gateway.custody import RETRY, Custody
+from mt5crs.gateway.guarding import Guard
+from mt5crs.gateway.line import Line
 from mt5crs.gateway.order import Order, is_tagged, plain, told_of
-from mt5crs.gateway.servertime import ServerTime
 from mt5crs.journal.entries import Entry, encode
 from mt5crs.journal.states import OPEN, State, Step
-from mt5crs.journal.store import MAKERS, Begin, Journal, Told
+from mt5crs.journal.store import Begin, Journal, Told
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NOT_FOUND, SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result, Unasked, done
@@ -47,12 +48,8 @@ OUT_LIMIT = 3600.0
 """Seconds after which an answer that the terminal owes is not expected any more."""
 MARGIN = 0.4
 """Seconds before a client's deadline at which it is told that the outcome is unknown."""
-TIME_LIMIT = 0.5
-"""Seconds that an order waits for the server's time, where it needs it."""
 TURN = 0.1
 """Seconds between two looks at what time means for orders under way."""
-RETRY = 0.5
-"""Seconds between two attempts to open the journal, or to write what could not be written."""
 ORDER_SEND = OPERATIONS["order_send"]
 NOT_YET = Result(None, IPC_TIMEOUT)
 """Stands for an answer that has not come yet."""
@@ -64,11 +61,11 @@ class Orders:
     Args:
         terminal: Where they go.
         open_journal: Opens the journal; raises `JournalUnusable` where it cannot be used for now.
+        guard: Judges them before anything is written.
         counters: How often what happened, by name.
         clock: Nanoseconds since the epoch, UTC.
 
     Attributes:
-        journal: The journal, None while it cannot be opened.
         server_time: The trade server's time.
         latest_symbol: The symbol of the latest order, until somebody has looked at it.
     """
@@ -77,30 +74,44 @@ class Orders:
         self,
         terminal: TerminalPort,
         open_journal: Callable[[], Journal],
+        guard: Guard,
         counters: "defaultdict[str, int]",
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._terminal = terminal
-        self._open_journal = open_journal
+        self._guard = guard
         self._counters = counters
         self._clock = clock
-        self._waiting: list[Order] = []
-        self._timeless: list[Order] = []  # those that wait for the server's time, and those behind them
-        self._release_at = inf
         self._answered: list[tuple[Order, Result]] = []
         self._held: dict[tuple[str, str], Order] = {}
-        self._unwritten = False
-        self._next_try = self._blocked_until = 0.0
-        self._why: JournalUnusable | None = None
-        self.journal: Journal | None = None
-        self.server_time = ServerTime()
+        self.server_time = guard.server_time
         self.latest_symbol = ""
         self._out: dict[int, float] = {}  # entries that the terminal owes an answer to, and since when
-        self._reopen(first=True)
+        self._line = Line(self._judge, self._refuse, self.see_time, self.server_time)
+        self._custody = Custody(open_journal, self._take_up, counters)
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal, None while it cannot be opened."""
+        return self._custody.journal
+
+    def _take_up(self, journal: Journal) -> None:
+        """Take in how far the server's time was when the journal's latest intent was written."""
+        self.server_time.see(journal.latest_note().get("after", 0.0), -inf, -inf)
 
     # ---- asking ----
 
-    def send(self, wire: Any, principal: str, key: str, until: float, now: float) -> Result | Deferred:
+    def send(
+        self,
+        wire: Any,
+        principal: str,
+        key: str,
+        until: float,
+        now: float,
+        *,
+        signed: bytes = b"",
+        is_guarded: bool = True,
+    ) -> Result | Deferred:
         """Take a trade request; a key that is known gets its own outcome, whoever asks again and when.
 
         Args:
@@ -109,6 +120,11 @@ class Orders:
             key: Its idempotency key; a fresh one without it.
             until: Seconds on the gateway's clock after which nobody waits for it.
             now: Seconds on the gateway's clock.
+            signed: The request as its client signed it.
+            is_guarded: Whether the guard judges it; its own orders it does not.
+
+        Returns:
+            Its answer; `Unasked` where the guard refuses it.
 
         Raises:
             KeyConflict: The key belongs to another request.
@@ -122,37 +138,29 @@ class Orders:
         held = self._held.get((principal, key))
         if held is not None:
             return self._join(held, request, until)
-        journal = self._journal(now)
+        journal = self._custody.get(now)
         entry = journal.find(principal, key, request)
         if entry is not None:
             self._counters["repeated-key"] += 1
             return self._known(entry, until, now)
-        self._check(journal, now)
+        self._custody.check(journal, now)
         if len(self._held) >= QUEUE:
             raise Busy(f"{QUEUE} orders wait for the terminal already")
         order = Order(request, principal, key, until if until < inf else now + PATIENCE)
+        order.came, order.is_guarded, order.signed = now, is_guarded, signed
         self._held[principal, key] = order
-        if self._timeless or self._needs_time(request, now):
-            self._hold_back(order, now)
-        else:
-            self._waiting.append(order)
+        self._line.join(order, now)
         return order.deferred
 
-    def _needs_time(self, request: dict[str, Any], now: float) -> bool:
-        """Whether an order could be told from an older one by its time alone, and the time is not known."""
-        is_untagged = request.get("action") in MAKERS and not is_tagged(request)
-        return is_untagged and not self.server_time.is_fresh(now)
+    def _judge(self, order: Order, now: float) -> bool:
+        return self._guard.judge(order, self.journal, now)
 
-    def _hold_back(self, order: Order, now: float) -> None:
-        """Let an order, and those behind it, wait until the server's time is known, but not for long."""
-        self._timeless.append(order)
-        if len(self._timeless) == 1:
-            self._release_at = now + TIME_LIMIT
-            self.see_time(str(order.request.get("symbol", "")), now, self._release)
+    def _refuse(self, order: Order, error: BridgeError) -> None:
+        self._settle(order, Unasked(ORDER_SEND, error))
 
-    def _release(self) -> None:
-        self._waiting += self._timeless
-        self._timeless.clear()
+    def note_facts(self) -> None:
+        """Note that a look of the guard has ended."""
+        self._line.note_facts()
 
     def _join(self, held: Order, request: dict[str, Any], until: float) -> Result | Deferred:
         self._counters["repeated-key"] += 1
@@ -177,29 +185,13 @@ class Orders:
         self._held[entry.principal, entry.key] = order
         return order.deferred
 
-    def _check(self, journal: Journal, now: float) -> None:
-        """See that orders may go on.
-
-        Raises:
-            SplitBrain: Another journal's orders were found on the account.
-            JournalUnusable: What became of earlier orders could not be written yet.
-        """
-        latch = journal.latch
-        if latch:
-            raise SplitBrain(
-                latch,
-                hint="find out why (docs/orders.md); `mt5crs journal resolve --latch` lets orders go on",
-            )
-        if self._why is not None and (self._unwritten or now < self._blocked_until):
-            raise self._why
-
     def outcome(self, principal: str, key: str, now: float) -> Result:
         """Return what is known of a key as an `Outcome`'s fields, None where the journal does not have it.
 
         Raises:
             JournalUnusable: The journal cannot be read.
         """
-        entry = self._journal(now).find(principal, key)
+        entry = self._custody.get(now).find(principal, key)
         if entry is None:
             return Result(None, NOT_FOUND)
         told = entry.outcome
@@ -211,40 +203,48 @@ class Orders:
     @property
     def is_waiting(self) -> bool:
         """Whether `flush` has something to do."""
-        return bool(self._waiting or self._answered) and not self._unwritten
+        line = self._line
+        return bool(line.through or self._answered or line.is_ripe) and not self._custody.is_behind
 
     def flush(self, now: float) -> None:
         """Carry everything as far as it goes without waiting for anybody."""
-        while self._waiting:
+        self._line.pass_time(now)
+        while self._line.through:
             for order in self._begin(now):
                 self._tell_terminal(order, now)
-        if self._answered and not self._unwritten:
+        if self._answered and not self._custody.is_behind:
             self._conclude()
 
     def _begin(self, now: float) -> list[Order]:
         """Write the intents of all that wait; return those that may go on."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._line.through = self._line.through, []
         for order in [order for order in waiting if order.until < now]:
-            self._settle(order, Unasked(ORDER_SEND, Expired("order_send waited longer than its deadline")))
+            self._refuse(order, Expired("order_send waited longer than its deadline"))
         going = [order for order in waiting if order.until >= now]
         if not going:
             return going
         points.reach(points.BEFORE_INTENT)
         try:
-            journal = self._journal(now)
+            journal = self._custody.get(now)
             entries = journal.begin(
                 [
-                    Begin(order.principal, order.key, order.request, self._noted(order.request, now))
+                    Begin(
+                        order.principal,
+                        order.key,
+                        order.request,
+                        self._noted(order.request, now),
+                        order.signed,
+                    )
                     for order in going
                 ]
             )
         except JournalUnusable as error:
-            self._block(error, now)
+            self._custody.block(error, now)
             self._counters[error.code] += len(going)
             for order in going:
-                self._settle(order, Unasked(ORDER_SEND, error))
+                self._refuse(order, error)
             return []
-        self._why = None
+        self._custody.why = None
         for order, entry in zip(going, entries, strict=True):
             order.entry = entry
         points.reach(points.AFTER_INTENT)
@@ -314,10 +314,10 @@ class Orders:
             entries = self.journal.record(told)
         except JournalUnusable as error:
             self._answered = answered
-            self._mark_unwritten(error)
+            self._custody.fall_behind(error)
             return
         self._answered.clear()
-        self._unwritten = False
+        self._custody.is_behind = False
         points.reach(points.BEFORE_REPLY)
         for (order, result), entry, step in zip(answered, entries, told, strict=True):
             order.entry = entry
@@ -343,6 +343,8 @@ class Orders:
 
     def _settle(self, order: Order, result: Result) -> None:
         self._held.pop((order.principal, order.key), None)
+        if order.reservation is not None:
+            self._guard.heed(order)
         order.deferred.settle(result)
 
     def in_doubt(self) -> list[Entry]:
@@ -368,19 +370,13 @@ class Orders:
         Returns:
             Seconds until that is worth doing again.
         """
-        if self.journal is None or self._unwritten:
-            if now >= self._next_try:
-                self._next_try = now + RETRY
-                if self.journal is None:
-                    self._reopen()
-                else:
-                    self._conclude()
+        custody = self._custody
+        custody.pass_time(now)
+        if custody.journal is None or custody.is_behind:
+            if custody.journal is not None and custody.is_time(now):
+                self._conclude()
             return RETRY
-        if self._why is not None and now >= self._blocked_until:
-            self._probe(self.journal, now)
-        if self._timeless and now >= self._release_at:
-            self._release()
-            return 0.0
+        self._line.pass_time(now)
         late = [
             o for o in self._held.values() if o.is_out and now - o.sent > LOOK_AFTER and o.doubtful is None
         ]
@@ -403,7 +399,7 @@ class Orders:
         try:
             journal.record([Told(o.entry.number, Step.DOUBT, note) for o in waiting if o.entry is not None])
         except JournalUnusable as error:
-            self._mark_unwritten(error)
+            self._custody.fall_behind(error)
             return
         for order in late:
             order.doubtful = NOT_YET
@@ -417,89 +413,18 @@ class Orders:
         else:
             self._settle(order, doubtful)
 
-    # ---- the journal ----
-
-    def _journal(self, now: float) -> Journal:
-        """Return the journal.
-
-        Raises:
-            JournalUnusable: It cannot be opened.
-        """
-        if self.journal is None and now >= self._next_try:
-            self._next_try = now + RETRY
-            self._reopen()
-        if self.journal is None:
-            raise self._why or JournalUnusable("the journal is closed")
-        return self.journal
-
-    def _reopen(self, *, first: bool = False) -> None:
-        try:
-            journal = self._open_journal()
-            try:
-                _doubt_all(journal)
-            except BaseException:
-                journal.close()
-                raise
-        except SettingError as error:
-            if first:  # the gateway does not start
-                raise
-            self._why = JournalUnusable(error.message, hint=error.hint)
-            return
-        except JournalUnusable as error:
-            if self._why is None:
-                log.error("orders are refused: %s", error)
-            self._why = error
-            return
-        if self._why is not None:
-            log.warning("the journal can be used again: orders go on")
-        self._why, self.journal = None, journal
-        self.server_time.see(journal.latest_note().get("after", 0.0), -inf, -inf)
-
-    def _block(self, error: JournalUnusable, now: float) -> None:
-        if self._why is None:
-            log.error("orders are refused: %s", error)
-        self._why, self._blocked_until = error, now + RETRY
-
-    def _probe(self, journal: Journal, now: float) -> None:
-        """See whether what has refused orders is over."""
-        try:
-            journal.probe()
-        except JournalUnusable as error:
-            self._block(error, now)
-        else:
-            self._why = None
-            log.warning("the journal can be used again: orders go on")
-
-    def _mark_unwritten(self, error: JournalUnusable) -> None:
-        if not self._unwritten:
-            log.error("outcomes are kept in memory, orders are refused: %s", error)
-        self._unwritten = True
-        self._why = error
-        self._counters[error.code] += 1
-
     def state(self) -> dict[str, Any]:
         """Return how it is with orders, for pongs and beats."""
         journal = self.journal
         return {
             "journal": "" if journal is None else journal.id,
-            "trading": str(self._why) if self._why else (journal.latch if journal else ""),
+            "trading": str(self._custody.why or (journal and journal.latch) or self._guard.why),
             "held": len(self._held),
             "unknown": 0 if journal is None else sum(e.state in OPEN for e in journal.watched.values()),
         }
 
     def close(self) -> None:
         """Write what the terminal said when it was closed, and let the journal go."""
-        if self.journal is not None:
-            if self._answered:
-                self._conclude()
-            self.journal.close()
-            self.journal = None
-
-
-def _doubt_all(journal: Journal) -> None:
-    """Whatever another process had sent and not heard of is in doubt."""
-    sent = [number for number, entry in journal.watched.items() if entry.state is State.SENT]
-    note = {"text": "the gateway was started again before its answer came"}
-    if sent:
-        journal.record([Told(number, Step.DOUBT, note) for number in sent])
-        log.warning("%d orders of an earlier process have no outcome yet", len(sent))
+        if self._answered:
+            self._conclude()
+        self._custody.close()

@@ -6,16 +6,13 @@ connected, shows the orders that are known to be there, and has had the time of 
 """
 
 import logging
-from collections.abc import Generator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from mt5crs.api import OPERATIONS
-from mt5crs.arguments import Bound
 from mt5crs.constants import ACCOUNT_MARGIN_MODE_RETAIL_HEDGING
-from mt5crs.errors import Busy, JournalUnusable
 from mt5crs.gateway.comments import Comments
+from mt5crs.gateway.inquiry import DAY, END, Flow, Inquiry
 from mt5crs.gateway.orders import Orders
 from mt5crs.gateway.strangers import look_for_strangers
 from mt5crs.journal import tags
@@ -27,7 +24,7 @@ from mt5crs.journal.store import LEGACY, MAKERS, Journal, Told
 from mt5crs.last_error import SUCCESS
 from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo, TradeDeal, TradeOrder, TradePosition
 from mt5crs.operation import Result
-from mt5crs.terminal.port import TerminalPort, then
+from mt5crs.terminal.port import TerminalPort
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +43,8 @@ WATCH = 30.0
 """Seconds between two looks for orders of other journals."""
 TICK_EVERY = 5.0
 """Seconds between two looks at the server's time while orders are sent."""
-DAY = 86_400
-END = 2**32 - 1
-"""A time after all others: that of the server's clock may be anything."""
-
 _SYMBOL = {kind.n_fields: kind.__match_args__.index("symbol") for kind in (TradeOrder, TradePosition)}
 """Where a row has its symbol, by its length."""
-
-Question = tuple[str, Bound]
-Flow = Generator[Question, Result, None]
 
 
 class Proof(NamedTuple):
@@ -86,12 +76,10 @@ class Recovery:
         comments: Comments,
         horizon: float = HORIZON,
     ) -> None:
-        self._terminal = terminal
         self._orders = orders
         self._comments = comments
         self._horizon = horizon
-        self._flow: Flow | None = None
-        self._stalled: Question | None = None
+        self._inquiry = Inquiry(terminal, "looking for orders")
         self._started = -inf
         self._late_look = 0.0
         self._pause = FIRST_PAUSE
@@ -109,17 +97,13 @@ class Recovery:
         self._settle_what_others_decided(journal)
         self._see_time(now)
         due = self._due(journal)
-        if self._flow is not None and now > self._started + LOOK_LIMIT:
-            self._flow = self._stalled = None
-        elif self._flow is not None and self._stalled is not None:
-            self._put(self._flow, self._stalled)
-        if self._flow is None and now >= due:
+        self._inquiry.pass_time(now)
+        if not self._inquiry.is_under_way and now >= due:
             self._started = now
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._flow = self._look(journal, now)
-            self._go_on(self._flow, None)
+            self._inquiry.begin(self._look(journal, now), now, limit=LOOK_LIMIT)
             due = self._due(journal)
-        return FIRST_PAUSE if self._stalled is not None else max(0.0, due - now)
+        return FIRST_PAUSE if self._inquiry.is_stalled else max(0.0, due - now)
 
     def _settle_what_others_decided(self, journal: Journal) -> None:
         for entry in self._orders.in_doubt():
@@ -155,36 +139,6 @@ class Recovery:
             self._orders.see_time(self._orders.latest_symbol, now)
 
     # ---- a look ----
-
-    def _go_on(self, flow: Flow, answer: Result | None) -> None:
-        """Ask what a look wants to know next, until it ends or an answer is to come."""
-        if flow is not self._flow:  # it was given up meanwhile
-            return
-        try:
-            question = next(flow) if answer is None else flow.send(answer)
-        except StopIteration:
-            self._flow = None
-        except JournalUnusable as error:
-            log.error("%s", error)
-            self._flow = None
-        except Exception:  # a defect of ours must not cost the gateway
-            log.exception("defect while looking for orders")
-            self._flow = None
-        else:
-            self._put(flow, question)
-
-    def _put(self, flow: Flow, question: Question) -> None:
-        """Put a question to the terminal; where it has no room, it is put again later."""
-        self._stalled = None
-        try:
-            asked = self._terminal.call(OPERATIONS[question[0]], question[1])
-        except Busy:
-            self._stalled = question
-        except Exception:  # as with a client's request: a defect costs this look only
-            log.exception("defect while looking for orders")
-            self._flow = None
-        else:
-            then(asked, partial(self._go_on, flow))
 
     def _look(self, journal: Journal, now: float) -> Flow:
         """Ask, in an order in which nothing can slip through, and judge."""

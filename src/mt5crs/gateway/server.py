@@ -10,8 +10,10 @@ import os
 import signal
 import socket as stdlib_socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import ceil
 from operator import methodcaller
 from pathlib import Path
@@ -21,13 +23,15 @@ import msgspec
 import zmq
 
 from mt5crs.errors import SettingError
+from mt5crs.gateway.access import DOMAIN, Access
 from mt5crs.gateway.backlog import Backlog
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import PEERS, Dispatch
+from mt5crs.gateway.door import HANDSHAKE_MS, Door
+from mt5crs.gateway.publisher import Publisher, Socket
 from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
-from mt5crs.gateway.zap import DOMAIN, ENDPOINT, answer
 from mt5crs.security.keys import GatewayKeys
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.settings import address
@@ -56,10 +60,8 @@ COPY_BELOW = 64 * 1024
 """Rows of fewer bytes are copied into the transport, larger ones are referred to."""
 HOUSEKEEPING = 1.0
 """Longest pause between two turns of everything else, in seconds."""
-TOPIC_LIMIT = 1024
-"""Bytes of a subscription, and of a message of the handshake; a longer one ends its connection."""
-COMPLAINT = 10.0
-"""Seconds between two lines of the log about refused connections."""
+LOOK = 0.1
+"""Seconds between two looks at the keys; before a trade, and at each handshake, they are looked at anyway."""
 SWEEP = 15.0
 """Seconds between two looks for connections and arrays that nobody cares for any more."""
 FLUSH = 1.0
@@ -71,7 +73,6 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _user_id: Callable[[object], str] = methodcaller("get", b"User-Id")  # as bytes, which need no conversion
 
 _now = time.monotonic
-_Socket = zmq.Socket[bytes]
 
 
 class Server:
@@ -80,6 +81,7 @@ class Server:
     Args:
         config: Where to listen and for whom.
         terminal: The terminal that it serves; closed with the gateway.
+        keys: Its keys, where they were read already.
 
     Attributes:
         port: The command port.
@@ -89,65 +91,81 @@ class Server:
         SettingError: The configuration cannot be used, or an address is taken.
     """
 
-    def __init__(self, config: GatewayConfig, terminal: TerminalPort) -> None:
+    def __init__(
+        self, config: GatewayConfig, terminal: TerminalPort, keys: GatewayKeys | None = None
+    ) -> None:
         config.check()
-        desk = Desk(terminal, config.open_journal, config.horizon)
+        keys = keys or config.open_keys()
+        signer = keys.signer if keys else None
+        desk = Desk(
+            terminal, partial(config.open_journal, signer), config.horizon, policy=config.open_policy()
+        )
+        if keys is not None:
+            desk.guard.knows = keys.ring.entries.__contains__
+        self._desk = desk
         self._config = config
         self._terminal = terminal
-        self._keys = GatewayKeys.load(config.keys) if config.keys is not None else None
-        self._by_name = {p.name: p for p in self._keys.clients.values()} if self._keys else None
+        self._keys = keys
+        self._access = Access(keys.ring if keys else None, desk.admits)
+        self._next_look = 0.0
         self._stopping = False
-        self._next_complaint = 0.0
         self._backlog: dict[bytes, Backlog] = {}
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
         with ExitStack() as opening:
             opening.callback(desk.close)
-            self._open(opening)
+            self._open(opening, desk.counters)
             self._stack = opening.pop_all()
-        self._dispatch = Dispatch(terminal, stream_port=self.stream_port, desk=desk)
+        self._dispatch = Dispatch(
+            terminal,
+            stream_port=self.stream_port,
+            desk=desk,
+            access=self._access,
+            gateway=signer.public if signer else b"",
+        )
         self._streams = Streams(terminal, self._dispatch.epoch, self._dispatch.state)
 
     # ---- sockets ----
 
-    def _open(self, opening: ExitStack) -> None:
-        self._context: zmq.Context[_Socket] = zmq.Context()
+    def _open(self, opening: ExitStack, counters: "defaultdict[str, int]") -> None:
+        self._context: zmq.Context[Socket] = zmq.Context()
         opening.callback(self._context.term)
-        if self._keys is not None:
-            self._zap = self._socket(opening, zmq.REP)
-            self._zap.bind(ENDPOINT)
-        self._router = self._socket(opening, zmq.ROUTER)
+        self._door = Door(self._context, self._access, counters)
+        opening.callback(self._door.close)  # after the sockets that it watches over
+        self._router = self._socket(zmq.ROUTER)
+        opening.callback(self._router.close)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.MAXMSGSIZE, HARD_LIMIT)
         self._router.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._router.rcvtimeo = LINGER_MS
         # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
         self._send_frame = super(zmq.Socket, self._router).send
-        self._xpub = self._socket(opening, zmq.XPUB)
-        self._xpub.setsockopt(zmq.MAXMSGSIZE, TOPIC_LIMIT)
+        self._door.watch(self._router)
         self.port = self._bind(self._router, self._config.port)
-        self.stream_port = self._bind(self._xpub, self._config.stream_port)
+        self._publisher = Publisher(self._socket, self._bind, self._config.stream_port)
+        opening.callback(self._publisher.close)
+        self._door.watch(self._publisher.socket)
+        self.stream_port = self._publisher.port
         self._waker, self._woken = stdlib_socket.socketpair()
         opening.callback(self._waker.close)
         opening.callback(self._woken.close)
         self._waker.setblocking(False)
         self._woken.setblocking(False)
 
-    def _socket(self, opening: ExitStack, kind: int) -> _Socket:
+    def _socket(self, kind: int) -> Socket:
         socket = self._context.socket(kind)
-        opening.callback(socket.close)
         socket.linger = int(FLUSH * 1000)
-        if self._keys is not None and kind != zmq.REP:
+        socket.zap_domain = DOMAIN
+        if self._keys is not None:
             socket.curve_server = True
             socket.curve_publickey = self._keys.public
             socket.curve_secretkey = self._keys.secret
-            socket.zap_domain = DOMAIN
-        socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
         return socket
 
-    def _bind(self, socket: _Socket, port: int) -> int:
+    def _bind(self, socket: Socket, port: int) -> int:
         host = "127.0.0.1" if self._config.host == "localhost" else self._config.host
         socket.setsockopt(zmq.IPV6, int(":" in host))
         try:
@@ -166,10 +184,10 @@ class Server:
         with self._stack, self._signals(), self._ready_file():
             self._stack.callback(self._terminal.close)
             poller = zmq.Poller()
-            for source in (self._router, self._xpub, self._woken, *self._terminal.sources):
+            own = self._router, self._publisher.socket, *self._door.sources, self._woken
+            for source in (*own, *self._terminal.sources):
                 poller.register(source, zmq.POLLIN)
-            if self._keys is not None:
-                poller.register(self._zap, zmq.POLLIN)
+            self._poller = poller
             self._due = self._swept = _now()
             while not self._stopping:
                 self._take_turn(poller)
@@ -196,33 +214,54 @@ class Server:
         if self._backlog:
             pause = min(pause, RETRY_MS)
         ready = dict(poller.poll(pause))
-        if self._keys is not None and self._zap in ready:
-            self._admit(self._keys)
+        if any(source in ready for source in self._door.sources):
+            self._door.take_turn(now)
         if self._woken.fileno() in ready:
             self._woken.recv(4096)
         if any(source in ready for source in self._terminal.sources):
             self._due = 0.0
-        if self._xpub in ready:
+        if self._publisher.socket in ready:
             self._subscriptions()
         if self._router in ready:
             self._requests()
 
-    def _admit(self, keys: GatewayKeys) -> None:
-        """Answer a connection's handshake; count those that are refused, and log some of them."""
-        reply = answer(self._zap.recv_multipart(), keys)
-        self._zap.send_multipart(reply)
-        if reply[2] != b"200":
-            self._dispatch.counters["refused-keys"] += 1
-            now = _now()
-            if now >= self._next_complaint:
-                self._next_complaint = now + COMPLAINT
-                refused = self._dispatch.counters["refused-keys"]
-                log.warning("connection refused: %s (%d so far)", reply[3].decode(), refused)
+    def _look(self, now: float) -> None:
+        """Look at the keys again; whoever is shut out loses all that is on its way, and its subscriptions."""
+        self._next_look = now + LOOK
+        by_id = self._access.by_id
+        change = self._access.look()
+        if by_id is None or change is None:
+            return
+        self._desk.keys_changed(change)
+        if not change.shut_out:
+            return
+        self._dispatch.look(by_id)
+        self._streams.reset()
+        before = self._publisher.socket
+        if not before.closed:
+            self._poller.unregister(before)
+            self._poller.unregister(self._door.leave(before))
+            self._publisher.close_all()
+        self._publish_again()
+        if self._publisher.socket.closed:
+            log.error("streams are published again when there are descriptors to be had")
+
+    def _publish_again(self) -> None:
+        """Publish where all subscribers were shut out; where there is no room for that, in a later turn."""
+        if not self._publisher.socket.closed or not self._publisher.start_again():
+            return
+        try:
+            monitor = self._door.watch(self._publisher.socket)
+        except zmq.ZMQError:
+            self._publisher.close_all()
+            return
+        for source in (self._publisher.socket, monitor):
+            self._poller.register(source, zmq.POLLIN)
 
     def _requests(self) -> None:
         """Answer what comes, until nothing does or something else is due."""
         receive, handle, send = self._router.recv, self._dispatch.handle, self._send
-        transfers, by_name = self._dispatch.transfers, self._by_name
+        transfers, by_id = self._dispatch.transfers, self._access.by_id
         principal: Principal | None = ANONYMOUS
         waiting, asked = self._dispatch.held.waiting, False
         try:
@@ -235,22 +274,27 @@ class Server:
                     continue
                 # A frame object knows whether more follow; asking the socket for RCVMORE costs twice as much.
                 received = receive(0, False)
-                if by_name is not None:  # with each message: a routing id can change hands
-                    principal = by_name.get(_user_id(received))
+                if by_id is not None:  # with each message: a routing id can change hands
+                    principal = by_id.get(_user_id(received))
                 envelope: tuple[bytes, ...] = ()
                 frame = received.bytes
                 if received.more:
                     envelope, frame = self._rest(frame)
                     self._remember(peer, envelope)
                 now = _now()
+                if now >= self._next_look:
+                    self._look(now)
+                    if by_id is not None:
+                        by_id = self._access.by_id or {}
+                        principal = by_id.get(_user_id(received))
                 if principal is None:  # its key was taken off the list after it connected
-                    self._dispatch.counters["unknown-principal"] += 1
+                    frames = self._dispatch.shut_out(frame)
                 else:
                     frames = handle(peer, principal, frame, now)
-                    if frames:
-                        send(peer, envelope, frames)
-                    else:
-                        asked = True
+                if frames:
+                    send(peer, envelope, frames)
+                else:
+                    asked = True
                 if now >= self._due or self._stopping:
                     break
         except zmq.Again:  # half a message
@@ -330,22 +374,27 @@ class Server:
 
     def _subscriptions(self) -> None:
         self._due = 0.0  # what is due may change
-        try:
-            for _ in range(BURST):
-                if not self._streams.subscription(self._xpub.recv(_NOBLOCK)):
-                    self._dispatch.counters["idle-subscriptions"] += 1
-        except zmq.Again:
-            return
+        refused = self._publisher.take_wishes(self._streams, self._who)
+        if refused:
+            self._dispatch.counters["refused-subscriptions"] += refused
+
+    def _who(self, received: object) -> Principal | None:
+        """Return whose message a frame is; None where its key is not known any more."""
+        by_id = self._access.by_id
+        return ANONYMOUS if by_id is None else by_id.get(_user_id(received))
 
     def _housekeep(self, now: float) -> None:
         """Let time pass at the terminal, publish what is new, forget what is stale."""
         self._due = now + HOUSEKEEPING
+        self._look(now)
+        self._publish_again()
+        self._publisher.see_to_it()
         try:
             due = self._terminal.advance()
             self._dispatch.flush(now)
             self._due = now + min(due, self._dispatch.pass_time(now), HOUSEKEEPING)
             for frames in self._streams.news(now):
-                self._xpub.send_multipart(frames, _NOBLOCK)
+                self._publisher.publish(frames)
         except Exception:  # requests are answered also while the terminal's ticks cannot be had
             log.exception("the terminal failed while time passed")
             self._dispatch.counters["terminal-fault"] += 1

@@ -123,6 +123,10 @@ class Transfers:
         for id_ in self.in_hand(peer):
             self.drop(peer, id_)
 
+    def peers(self) -> set[bytes]:
+        """Return the connections that something is on its way to."""
+        return {peer for peer, _ in self._by_key}
+
     def in_hand(self, peer: bytes) -> list[int]:
         """Return the ids of a connection's arrays."""
         return [id_ for owner, id_ in self._by_key if owner == peer]

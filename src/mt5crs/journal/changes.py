@@ -1,6 +1,6 @@
 """What other requests of the journal have to do with one that changes an order or a position."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mt5crs import constants as c
@@ -9,15 +9,15 @@ from mt5crs.journal.states import OPEN, State
 from mt5crs.journal.store import MADE, Journal
 
 FAR = 1_000
-"""Events before a request, and after it, that are looked through."""
+"""Requests before one, and after it, that are looked through."""
 TARGET = {c.TRADE_ACTION_SLTP: "position", c.TRADE_ACTION_MODIFY: "order"}
 """The field that names what is changed, by action."""
 
 
 def is_overtaken(journal: Journal, entry: Entry) -> bool:
     """Whether a later request may have changed the same: then a state says nothing of the earlier one."""
-    numbers = range(entry.number + 1, entry.number + FAR)
-    return any(_may_be_done(other) for other in _changes(journal, entry, numbers))
+    later = journal.requests_after(entry.number, FAR)
+    return any(_may_be_done(other) for other in _changes(journal, entry, later))
 
 
 def levels_before(journal: Journal, entry: Entry) -> tuple[float, float] | None:
@@ -32,8 +32,8 @@ def levels_before(journal: Journal, entry: Entry) -> tuple[float, float] | None:
     position = request.get("position", 0)
     if request.get("action") != c.TRADE_ACTION_SLTP or not position or is_overtaken(journal, entry):
         return None
-    numbers = range(max(1, entry.number - FAR), entry.number)
-    changes = [other for other in _changes(journal, entry, numbers) if _may_be_done(other)]
+    earlier = journal.requests_before(entry.number, FAR)
+    changes = [other for other in _changes(journal, entry, earlier) if _may_be_done(other)]
     if any(other.state in OPEN for other in changes):
         return None
     latest = changes[-1] if changes else _maker(journal, position, entry.number)
@@ -41,12 +41,12 @@ def levels_before(journal: Journal, entry: Entry) -> tuple[float, float] | None:
     return None if asked is None else (asked.get("sl", 0.0), asked.get("tp", 0.0))
 
 
-def _changes(journal: Journal, entry: Entry, numbers: range) -> Iterator[Entry]:
-    """Yield the requests that change what an entry's request changes, as they are now, in order."""
+def _changes(journal: Journal, entry: Entry, others: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield those of other requests that change what an entry's request changes, as they are now."""
     about = _target(entry.request or {})
     if about is None:
         return
-    for other in journal.requests(numbers):
+    for other in others:
         if _target(other.request or {}) == about:
             yield _current(journal, other)
 

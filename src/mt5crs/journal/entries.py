@@ -2,16 +2,20 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.msgpack import Decoder, Encoder
 
-from mt5crs.journal.chain import Event
+from mt5crs.journal.chain import Event, digest
 from mt5crs.journal.states import NEXT, State, Step, is_step
 from mt5crs.model import OrderSendResult, TradeRequest
 
 encode = Encoder(order="deterministic").encode
 """Bytes of a body or a note; the same for equal values."""
 decode = Decoder().decode
+
+REQUEST, SIGNED = "request", "signed"
+"""What an intent's note has the digests of: the request, and the bytes that its client signed."""
+_parts = Decoder(tuple[Raw, bytes]).decode
 
 NOTHING_NOTED: dict[str, Any] = {}
 CORE = ("retcode", "deal", "order", "volume", "price")
@@ -26,7 +30,7 @@ class Entry(Struct, gc=False):
         number: Counts the journal's events; this is the first of its own. account: `login@server`. principal:
         Who asked. key: The idempotency key. at: When it was begun; nanoseconds since the epoch, UTC. digest:
         Of the request. request: Its fields as they were sent; None once they were dropped. note: What was
-        noted with the intent: `tagged`, `offset`. state: What is known. since: When that became known.
+        noted with the intent: `tagged`, `after`, `vague`. state: What is known. since: When that became so.
         outcome: What was noted with it: the core of a result, `code` and `text` of the terminal's error,
         `how`. result: The whole result, where it was recorded and not dropped yet.
     """
@@ -48,15 +52,18 @@ class Entry(Struct, gc=False):
     def of(cls, events: list[Event]) -> "Entry":
         """Return the entry that events tell of: its first one, then what became of it."""
         first = events[0]
+        note = decode(first.note)
+        asked = note.pop(REQUEST)
+        note.pop(SIGNED, None)
         entry = cls(
             first.number,
             first.account or "",
             first.principal or "",
             first.key or "",
             first.at,
-            first.digest,
-            None if first.body is None else decode(first.body),
-            decode(first.note),
+            asked,
+            None if first.body is None else decode(first.body)[0],
+            note,
             since=first.at,
         )
         for event in events[1:]:
@@ -96,6 +103,31 @@ class Entry(Struct, gc=False):
             for name, default in zip(TradeRequest.__match_args__, NO_REQUEST, strict=True)
         ]
         return [fields[name] for name in OrderSendResult.__match_args__]
+
+
+def body_of(request: bytes, signed: bytes) -> bytes:
+    """Return the body of an intent.
+
+    Args:
+        request: The request, encoded.
+        signed: The signature and the statement, as the client sent them; empty where it does not sign.
+    """
+    return encode((Raw(request), signed))
+
+
+def parts_of(body: bytes) -> tuple[bytes, bytes]:
+    """Return the request, encoded, and what its client signed; see `body_of`.
+
+    Raises:
+        MsgspecError: It is not the body of an intent.
+    """
+    request, signed = _parts(body)
+    return bytes(request), signed
+
+
+def digests_of(request: bytes, signed: bytes) -> dict[str, Any]:
+    """Return what an intent's note keeps for good of its body."""
+    return {REQUEST: digest(request), SIGNED: digest(signed)} if signed else {REQUEST: digest(request)}
 
 
 def core_of(result: list[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 from mt5crs.errors import SettingError
 from mt5crs.journal.chain import Event
 
-FORM = "mt5crs-journal-1"
+FORM = "mt5crs-journal-2"
 
 
 class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ def _events(source: Iterator[bytes], name: str) -> Iterator[Event]:
             _refuse(name, number)
         told = fields.pop("told")
         event = Event(**fields)
-        if told != _told(event):
+        if msgspec.json.encode(told) != msgspec.json.encode(_told(event)):
             raise SettingError(f"{name}, line {number}: what it says is not what its event holds")
         yield event
 
@@ -76,4 +76,8 @@ def _told(event: Event) -> Any:
 
 
 def _readable(raw: bytes | None) -> Any:
-    return None if raw is None else msgspec.msgpack.decode(raw)
+    """Return what msgpack holds, bytes in it as base64; None where it holds nothing, or is none."""
+    try:
+        return None if raw is None else msgspec.to_builtins(msgspec.msgpack.decode(raw), str_keys=True)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        return None

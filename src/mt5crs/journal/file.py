@@ -15,7 +15,7 @@ from mt5crs.journal import chain
 from mt5crs.journal.chain import Event
 
 APPLICATION = 0x4D54354A  # "MT5J": marks the file as ours
-VERSION = 1
+VERSION = 2
 """Of the tables and of what is in them; a file of another version is refused, never rewritten."""
 TABLES = """
 create table meta (name text primary key, value) without rowid;
@@ -27,6 +27,7 @@ create unique index keys on events (account, principal, key) where key is not nu
 create index steps on events (entry) where key is null;
 """
 INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+DROP = "update events set body = null where number = ?"
 PAGE = 1024
 """Bytes of a page: an order changes a few, and each is written whole."""
 LOG_PAGES = 1000
@@ -103,6 +104,8 @@ class EventFile:
         ):
             # Nobody can write there, as on a medium that is kept as evidence.
             return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        if path is not None and writes:
+            _make_private(path)
         return sqlite3.connect(path or MEMORY, timeout=BUSY, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> str:
@@ -172,9 +175,22 @@ class EventFile:
         rows = self.rows("select value from meta where name = ?", (name,))
         return rows[0][0] if rows else None
 
+    def marks(self, prefix: str) -> dict[str, Any]:
+        """Return the marks whose names begin so."""
+        return dict(
+            self.rows("select name, value from meta where substr(name, 1, ?) = ?", (len(prefix), prefix))
+        )
+
     def has_changed(self) -> bool:
-        """Whether another program has written since `read_head`."""
-        return self._pragma("data_version") != self._version
+        """Whether another program has written since `read_head`; asked often, so the short way."""
+        if self.path is None:
+            return False
+        try:
+            version: int = self._database.execute("pragma data_version").fetchone()[0]
+        except sqlite3.Error:
+            with self._usable():
+                raise
+        return version != self._version
 
     def read_head(self) -> None:
         """Read where the chain ends."""
@@ -184,12 +200,18 @@ class EventFile:
 
     # ---- writing ----
 
-    def append(self, events: Callable[[int], Iterable[Event]], reread: Callable[[], None]) -> None:
+    def append(
+        self,
+        events: Callable[[tuple[int, bytes]], Iterable[Event]],
+        reread: Callable[[], None],
+        drops: Sequence[int] = (),
+    ) -> None:
         """Write events behind the last one, in one transaction; they are on disk when this returns.
 
         Args:
-            events: Makes them, given the last one's number; called again where another program came between.
+            events: Makes them, given the head; called again where another program came between.
             reread: Called before that: to take in what the other one wrote, and the new head.
+            drops: The events whose bodies are dropped in the same transaction.
 
         Raises:
             JournalUnusable: None of them is on disk.
@@ -199,7 +221,7 @@ class EventFile:
             for last in (False, True):
                 rows: list[tuple[Any, ...]] = []
                 link = self.head[1]
-                for event in events(self.head[0]):
+                for event in events(self.head):
                     link = chain.link(link, event)
                     rows.append(
                         (
@@ -210,7 +232,7 @@ class EventFile:
                 if not rows:
                     return
                 try:
-                    self._write(rows)
+                    self._write(rows, drops)
                 except sqlite3.IntegrityError:
                     if last:
                         raise
@@ -219,13 +241,15 @@ class EventFile:
                 self.head = rows[-1][0], link
                 return
 
-    def _write(self, rows: list[tuple[Any, ...]]) -> None:
-        if len(rows) == 1:  # a statement alone is a transaction
+    def _write(self, rows: list[tuple[Any, ...]], drops: Sequence[int]) -> None:
+        if len(rows) == 1 and not drops:  # a statement alone is a transaction
             self._database.execute(INSERT, rows[0])
             return
         self._database.execute("begin immediate")
         try:
             self._database.executemany(INSERT, rows)
+            if drops:
+                self._database.executemany(DROP, [(number,) for number in drops])
             self._database.execute("commit")
         except BaseException:
             if self._database.in_transaction:
@@ -326,6 +350,14 @@ class _Usable:
             hint = next((hint for word, hint in HINTS if word in str(error)), DAMAGED)
             where = self._path or "in memory"
             raise JournalUnusable(f"the journal {where} cannot be used: {error}", hint=hint) from error
+
+
+def _make_private(path: Path) -> None:
+    """Make a file that its owner alone can read, unless there is one; SQLite makes its log alike."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError:  # SQLite says what is wrong with it
+        pass
 
 
 def _log(path: Path) -> Path:

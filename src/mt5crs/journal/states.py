@@ -58,6 +58,37 @@ class Step(str, Enum):
     """An operator says that it was not."""
 
 
+class NoticeKind(str, Enum):
+    """What the journal keeps besides what became of requests; a notice stands alone."""
+
+    DENIED = "denied"
+    """The role of who asked does not allow it."""
+    LIMIT = "limit"
+    """The guard's limits did not allow an order."""
+    BAD_SIGNATURE = "bad-signature"
+    """A request was not signed, or not as it must be."""
+    REPLAYED = "replayed"
+    """A signed request came a second time."""
+    KILL = "kill"
+    """The kill switch was turned on."""
+    RESUME = "resume"
+    """It was turned off."""
+    KEYS = "keys"
+    """The keys that the gateway knows were changed."""
+    POLICY = "policy"
+    """The guard's limits were changed."""
+    STARTED = "started"
+    """A gateway began to use the journal."""
+    STOPPED = "stopped"
+    """It ended, and said so."""
+    PRUNED = "pruned"
+    """Bodies were dropped."""
+    CHECKPOINT = "checkpoint"
+    """The gateway signed all that stands before it; see `mt5crs.journal.checkpoints`."""
+    OPERATOR = "operator"
+    """An operator's command changed something."""
+
+
 NEXT: dict[tuple[State, Step], State] = {
     (State.NEW, Step.BEGIN): State.SENT,
     (State.SENT, Step.FINISH): State.DONE,

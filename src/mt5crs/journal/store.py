@@ -1,11 +1,13 @@
 """The journal: what became of every trade request of a gateway.
 
 A step is on disk when `begin` or `record` returns, and several that are written together share one flush of
-the disk. Nothing is ever changed but for bodies, which `prune` drops.
+the disk. Nothing is ever changed but for bodies, which `prune` drops. What else is worth knowing later stands
+between the requests, as notices; with a key, checkpoints too.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,15 +22,21 @@ from mt5crs.constants import (
 from mt5crs.errors import JournalUnusable, KeyConflict
 from mt5crs.journal import chain, tags
 from mt5crs.journal.chain import Event
-from mt5crs.journal.entries import NOTHING_NOTED, Entry, decode, encode
+from mt5crs.journal.checkpoints import Checkpoint, noted
+from mt5crs.journal.entries import NOTHING_NOTED, REQUEST, Entry, body_of, decode, digests_of, encode
 from mt5crs.journal.file import DAMAGED, EventFile
-from mt5crs.journal.states import NEXT, OPEN, WATCHED, State, Step, is_step
+from mt5crs.journal.reading import COLUMNS, Reading
+from mt5crs.journal.states import NEXT, OPEN, WATCHED, NoticeKind, State, Step, is_step
+from mt5crs.principals import GATEWAY
 
-COLUMNS = "number, entry, step, at, account, principal, key, note, digest, body, link"
 KEEP = 30 * 24 * 3600.0
 """Seconds for which the bodies of settled entries are kept."""
 PRUNED_AT_ONCE = 1000
 """Bodies that are dropped in one go."""
+CHECKPOINT_EVERY = 1000
+"""Events after which a checkpoint is due."""
+CHECKPOINT_AFTER = 3600.0
+"""Seconds after which one is due, where something was written since the last one."""
 ANSWER = "answer"
 """How an outcome is known that the terminal itself has told."""
 MAKERS = frozenset({TRADE_ACTION_DEAL, TRADE_ACTION_PENDING, TRADE_ACTION_CLOSE_BY})
@@ -40,12 +48,21 @@ MADE = frozenset({TRADE_RETCODE_PLACED, TRADE_RETCODE_DONE, TRADE_RETCODE_DONE_P
 
 
 class Begin(NamedTuple):
-    """What is to be journaled before it is sent: whose request it is, and what is asked."""
+    """What is to be journaled before it is sent.
+
+    Attributes:
+        principal: Whose request it is.
+        key: Its idempotency key.
+        request: What is asked.
+        note: What is known of it now.
+        signed: The signature and the statement (`mt5crs.statement`), as its client sent them.
+    """
 
     principal: str
     key: str
     request: dict[str, Any]
     note: dict[str, Any]
+    signed: bytes = b""
 
 
 class Told(NamedTuple):
@@ -57,7 +74,21 @@ class Told(NamedTuple):
     body: Any = None
 
 
-class Journal:
+class Notice(NamedTuple):
+    """What is worth knowing later besides requests.
+
+    Attributes:
+        kind: What happened.
+        principal: Who did it, or asked for it.
+        note: More of it, by name.
+    """
+
+    kind: NoticeKind
+    principal: str
+    note: dict[str, Any] = NOTHING_NOTED
+
+
+class Journal(Reading):
     """A journal that is in use.
 
     Args:
@@ -65,10 +96,13 @@ class Journal:
         account: `login@server`, part of every key.
         clock: Nanoseconds since the epoch, UTC.
         writes: Whether it is for writing as its gateway: then the lease is taken.
+        sign: Signs checkpoints: returns a message with the signature before it. None: there are none.
+        public: The public key that goes with it.
 
     Attributes:
         id: What it is told apart by; "" for one in memory, which promises nothing beyond the process.
         mark: What marks its orders; see `mt5crs.journal.tags`.
+        rereads: How often something was taken in that another program had written.
 
     Raises:
         SettingError: Another gateway uses it, or it is not a journal.
@@ -82,14 +116,19 @@ class Journal:
         clock: Callable[[], int] = time.time_ns,
         *,
         writes: bool = True,
+        sign: Callable[[bytes], bytes] | None = None,
+        public: bytes = b"",
     ) -> None:
+        self._sign, self._public = sign, public
+        self._checkpoint = 0, clock()  # the last one's number, and when it was made
         self._account = account
         self._clock = clock
         self._latch = ""
+        self.rereads = 0
         self._claims: dict[int, int] | None = None
         self._answered: dict[int, int] = {}
         self.watched: dict[int, Entry] = {}
-        self._file = EventFile(path, clock, writes=writes)
+        super().__init__(EventFile(path, clock, writes=writes))
         try:
             self._load()
         except BaseException:
@@ -103,6 +142,8 @@ class Journal:
     def _load(self) -> None:
         """Read the chain's end, and the entries whose outcome may still change."""
         self._latch = self.meta("latch") or ""
+        if self._sign is not None and (latest := self.notices(1, {NoticeKind.CHECKPOINT})):
+            self._checkpoint = latest[0].number, latest[0].at
         settled = self.meta("settled") or 0
         waiting = self._file.rows(
             "select number from events e where key is not null and number > ? and not exists (select 1 from"
@@ -136,15 +177,26 @@ class Journal:
         now = self._clock()
         begun: list[Entry] = []
 
-        def events(number: int) -> Iterator[Event]:
+        def events(head: tuple[int, bytes]) -> Iterator[Event]:
             begun.clear()
-            for place, (principal, key, request, note) in enumerate(batch, number + 1):
-                body = encode(request)
-                digest = chain.digest(body)
-                noted = encode(note) if note else b"\x80"
-                begun.append(Entry(place, self._account, principal, key, now, digest, request, note))
+            for place, (principal, key, request, note, signed) in enumerate(batch, head[0] + 1):
+                asked = encode(request)
+                digests = digests_of(asked, signed)
+                body = body_of(asked, signed)
+                begun.append(
+                    Entry(place, self._account, principal, key, now, digests[REQUEST], request, note)
+                )
                 yield Event(
-                    place, place, Step.BEGIN.value, now, self._account, principal, key, noted, digest, body
+                    place,
+                    place,
+                    Step.BEGIN.value,
+                    now,
+                    self._account,
+                    principal,
+                    key,
+                    encode({**note, **digests}),
+                    chain.digest(body),
+                    body,
                 )
 
         self._file.append(events, self._reread)
@@ -152,10 +204,14 @@ class Journal:
             self.watched[entry.number] = entry
         return begun
 
-    def record(self, batch: Sequence[Told]) -> list[Entry]:
+    def record(self, batch: Sequence[Told], by: Notice | None = None) -> list[Entry]:
         """Write what became of some entries; it is on disk when this returns.
 
         A step that cannot follow the entry's state, since somebody else told of it before, is left out.
+
+        Args:
+            batch: What became of them.
+            by: Who says so, where that is worth a notice; written with the steps, and not without one.
 
         Returns:
             The entries as they are now, in the order of the batch.
@@ -167,10 +223,11 @@ class Journal:
         entries: dict[int, Entry] = {}
         accepted: list[Told] = []
 
-        def events(number: int) -> Iterator[Event]:
+        def events(head: tuple[int, bytes]) -> Iterator[Event]:
             # Made anew for each attempt: an operator's command may have come between.
             entries.update((told.entry, self._known(told.entry)) for told in batch)
             accepted.clear()
+            number = head[0]
             states = {entry.number: entry.state for entry in entries.values()}
             for told in batch:
                 if not is_step(states[told.entry], told.step):
@@ -192,6 +249,8 @@ class Journal:
                     digest,
                     body,
                 )
+            if by is not None and accepted:
+                yield self._notice(number + 1, now, by)
 
         self._file.append(events, self._reread)
         for told in accepted:
@@ -204,12 +263,70 @@ class Journal:
                 self.watched[entry.number] = entry
         return [entries[told.entry] for told in batch]
 
+    def notify(self, batch: Sequence[Notice]) -> None:
+        """Write notices; they are on disk when this returns.
+
+        Raises:
+            JournalUnusable: None of them is.
+        """
+        now = self._clock()
+
+        def events(head: tuple[int, bytes]) -> Iterator[Event]:
+            for number, notice in enumerate(batch, head[0] + 1):
+                yield self._notice(number, now, notice)
+
+        self._file.append(events, self._reread)
+
+    def _notice(self, number: int, at: int, notice: Notice) -> Event:
+        kind, principal, note = notice
+        return Event(number, number, kind.value, at, self._account, principal, None, encode(note), b"", None)
+
+    # ---- checkpoints ----
+
+    def checkpoint(self) -> bool:
+        """Sign where the journal ends, where something was written since that was done last.
+
+        Returns:
+            Whether there is a new one; never without a key.
+
+        Raises:
+            JournalUnusable: It could not be written.
+        """
+        if self._sign is None or self._file.head[0] == self._checkpoint[0]:
+            return False
+        now = self._clock()
+        self._file.append(lambda head: self._signed(head, now), self._reread)
+        self._checkpoint = self._file.head[0], now
+        return True
+
+    def checkpoint_if_due(self) -> bool:
+        """Do so where it is time; see `CHECKPOINT_EVERY` and `CHECKPOINT_AFTER`.
+
+        Raises:
+            JournalUnusable: It could not be written.
+        """
+        if self._sign is None:
+            return False
+        number, at = self._checkpoint
+        written = self._file.head[0] - number
+        is_old = self._clock() - at >= CHECKPOINT_AFTER * 1e9
+        return (written >= CHECKPOINT_EVERY or (written > 0 and is_old)) and self.checkpoint()
+
+    def _signed(self, head: tuple[int, bytes], now: int) -> Iterator[Event]:
+        """Yield the checkpoint of a head; nothing without a key."""
+        if self._sign is None:
+            return
+        made = Checkpoint(self._file.id, self._account, *head, now)
+        note = noted(made, self._public, self._sign(made.message()))
+        yield self._notice(head[0] + 1, now, Notice(NoticeKind.CHECKPOINT, GATEWAY, note))
+
     def refresh(self) -> None:
         """Take in what another program (an operator's command) has written since."""
         if self._file.has_changed():
             self._reread()
 
     def _reread(self) -> None:
+        self.rereads += 1
         before = self._file.head[0]
         self._file.read_head()
         self._latch = self.meta("latch") or ""
@@ -246,72 +363,6 @@ class Journal:
             raise KeyConflict(f"the key {key!r} belongs to another request")
         return entry
 
-    def entry(self, number: int) -> Entry | None:
-        """Return an entry as the file has it, None where there is none of that number."""
-        events = self.events_of(number)
-        return Entry.of(events) if events else None
-
-    def events_of(self, number: int) -> list[Event]:
-        """Return the events of an entry, in order; none where there is none of that number."""
-        rows = self._file.rows(
-            f"select {COLUMNS} from events where number = ? and key is not null",  # noqa: S608 - our names
-            (number,),
-        )
-        if rows:
-            rows += self._file.rows(
-                f"select {COLUMNS} from events where key is null and entry = ? order by number",  # noqa: S608
-                (number,),
-            )
-        return [Event(*row) for row in rows]
-
-    def latest(self, count: int, states: Collection[State] = tuple(State)) -> list[Entry]:
-        """Return the latest entries, of all accounts, the oldest of them first.
-
-        Args:
-            count: How many at most.
-            states: Those in one of these states alone.
-        """
-        found: list[Entry] = []
-        numbers = self._file.stream("select number from events where key is not null order by number desc")
-        for (number,) in numbers:
-            entry = self.entry(number)
-            if entry is not None and entry.state in states:
-                found.append(entry)
-            if len(found) >= count:
-                break
-        return found[::-1]
-
-    def requests(self, numbers: range) -> list[Entry]:
-        """Return the entries with a number in a range as they were begun, whatever became of them."""
-        rows = self._file.rows(
-            f"select {COLUMNS} from events where key is not null and number >= ? and number < ?"  # noqa: S608
-            " order by number",
-            (numbers.start, numbers.stop),
-        )
-        return [Entry.of([Event(*row)]) for row in rows]
-
-    def named(self, name: str) -> list[Entry]:
-        """Return the entries of a key, or of a number, of whatever account and principal."""
-        rows = self._file.rows(
-            "select number from events where key = ? or (key is not null and number = ?)",
-            (name, int(name) if name.isdecimal() and len(name) < 19 else 0),
-        )
-        return [entry for (number,) in rows if (entry := self.entry(number)) is not None]
-
-    def latest_note(self) -> dict[str, Any]:
-        """Return what was noted with the latest intent; empty where there is none."""
-        rows = self._file.rows("select note from events where key is not null order by number desc limit 1")
-        noted: dict[str, Any] = decode(rows[0][0]) if rows else {}
-        return noted
-
-    def has_tag(self, entry: int) -> bool:
-        """Whether there is an entry of a tag's number, which is modulo `tags.ENTRIES`."""
-        numbers = range(entry, self._file.head[0] + 1, tags.ENTRIES)
-        return any(
-            self._file.rows("select 1 from events where number = ? and entry = number", (number,))
-            for number in numbers
-        )
-
     @property
     def claims(self) -> dict[int, int]:
         """Which entry made an order, by the order's ticket, of what was settled within `KEEP` seconds."""
@@ -319,7 +370,8 @@ class Journal:
             oldest = min((entry.at for entry in self.watched.values()), default=self._clock())
             since = min(oldest, self._clock()) - int(KEEP * 1e9)
             rows = self._file.rows(
-                f"select {COLUMNS} from events where key is null and at >= ? order by number",  # noqa: S608
+                f"select {COLUMNS} from events where key is null and entry < number and at >= ?"  # noqa: S608
+                " order by number",
                 (since,),
             )
             self._claims, self._answered = {}, {}
@@ -340,11 +392,6 @@ class Journal:
         """Of `claims`, those whose order the terminal has answered for: it must show them."""
         return self._answered if self.claims else {}
 
-    def events(self) -> Iterator[Event]:
-        """Yield all events in order."""
-        for row in self._file.stream(f"select {COLUMNS} from events order by number"):  # noqa: S608
-            yield Event(*row)
-
     def probe(self) -> None:
         """See whether it can be written.
 
@@ -353,23 +400,16 @@ class Journal:
         """
         self._file.probe()
 
-    def meta(self, name: str) -> Any:
-        """Return a mark that was set, None where it was not."""
-        return self._file.meta(name)
-
     def set_meta(self, name: str, value: Any) -> None:
         """Set a mark, durably; None takes it away."""
         self._file.set_meta(name, value)
-
-    @property
-    def head(self) -> tuple[int, bytes]:
-        """The number and the link of the last event."""
-        return self._file.head
 
     # ---- keeping ----
 
     def prune(self, keep: float = KEEP) -> int:
         """Drop old bodies of settled entries, some at a time; keys, digests and open entries stay.
+
+        A notice says so, and with a key a checkpoint holds what was dropped, all in one transaction.
 
         Args:
             keep: Seconds for which they are kept.
@@ -377,15 +417,30 @@ class Journal:
         Returns:
             How many were dropped; as many as can be at a time where there may be more.
         """
-        before = self._clock() - int(keep * 1e9)
+        now = self._clock()
+        before = now - int(keep * 1e9)
         open_ = [number for number, entry in self.watched.items() if entry.state in OPEN]
         marks = ", ".join("?" * len(open_))
         self._forget_absent(before)
-        return self._file.change(
-            "update events set body = null where number in (select number from events where at < ? and"  # noqa: S608
-            f" body is not null and entry not in ({marks}) limit {PRUNED_AT_ONCE})",
+        rows = self._file.rows(
+            f"select number from events where at < ? and body is not null and entry not in ({marks})"  # noqa: S608
+            f" limit {PRUNED_AT_ONCE}",
             (before, *open_),
         )
+        drops = [number for (number,) in rows]
+        if not drops:
+            return 0
+        told = {"bodies": len(drops), "first": min(drops), "last": max(drops), "before": before}
+
+        def events(head: tuple[int, bytes]) -> Iterator[Event]:
+            pruned = self._notice(head[0] + 1, now, Notice(NoticeKind.PRUNED, GATEWAY, told))
+            yield pruned
+            yield from self._signed((pruned.number, chain.link(head[1], pruned)), now)
+
+        self._file.append(events, self._reread, drops)
+        if self._sign is not None:
+            self._checkpoint = self._file.head[0], now
+        return len(drops)
 
     def _forget_absent(self, before: int) -> None:
         """Look no more for traces of what was found to be absent long ago."""
@@ -394,7 +449,9 @@ class Journal:
         self.set_meta("settled", min(self.watched, default=self._file.head[0] + 1) - 1)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Sign where it ends, and let the file go."""
+        with suppress(JournalUnusable):
+            self.checkpoint()
         self._file.close()
 
     def _known(self, number: int) -> Entry:

@@ -1,127 +1,154 @@
-"""Key files: the gateway's folder of keys, and the one small file that each client is given.
+"""The keys of a gateway and of its clients: use them, make them, replace them, end them.
 
-A gateway's folder holds `gateway.json` (its CURVE key pair, private) and `clients/NAME.json` for each
-client (public key and role). A client's file holds the client's own key pair and the gateway's public key,
-and is moved to the client out of band. Whatever holds a secret is created with mode 0600, and is refused
-when others can read it.
+`folder.py` says what is in a gateway's folder, `keyfiles.py` what is in each file. A client's file is moved
+to the client out of band.
 """
 
 import os
-import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Any
 
-import msgspec
 import zmq
+from msgspec.structs import replace
 
-from mt5crs.errors import SettingError
-from mt5crs.security.policy import Principal, Role
+from mt5crs import private
+from mt5crs.principals import OWN
+from mt5crs.security import folder as folders
+from mt5crs.security.keyfiles import (
+    ClientEntry,
+    ClientFile,
+    EntryKey,
+    GatewayFile,
+    KeyFileError,
+    check_streams,
+    decode,
+    encode,
+    key_id,
+    raw,
+    read_private,
+    text,
+)
+from mt5crs.security.pair import Pair
+from mt5crs.security.policy import Role
+from mt5crs.security.ring import KeyRing
 
-F = TypeVar("F", bound=msgspec.Struct)
+WINDOW = 86_400.0
+"""Seconds for which a key that is replaced stays valid."""
+LONGEST_WINDOW = 366 * WINDOW
+RESERVED = OWN | {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+"""Names of the gateway's own, and those that no file can have on Windows."""
+FOR_GOOD = "that is for good: make another client, with another name"
 
 
-class KeyFileError(SettingError):
-    """A key file is missing, damaged or not private."""
+class ClientKeys(Pair):
+    """What a client needs to connect and to sign.
 
-    code = "key-file"
+    Attributes:
+        name: The client's name.
+        role: What the key is for.
+        key_id: Which of the client's keys it is.
+        public: Its CURVE public key, Z85.
+        secret: Its CURVE secret key, Z85.
+        gateway: The gateway's CURVE public key, Z85.
+        gateway_signing: The gateway's public signing key, 32 bytes.
+    """
 
+    __slots__ = ("gateway", "gateway_signing", "key_id", "name", "role")
 
-Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]
-"""A CURVE key as text: 40 characters of Z85."""
-
-
-class _GatewayFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    public: Key
-    secret: Key
+    def __init__(self, path: Path, file: ClientFile) -> None:
+        super().__init__(path, file)
+        self.name = file.name
+        self.role = file.role
+        self.key_id = file.key_id
+        self.gateway = file.gateway.encode()
+        self.gateway_signing = raw(file.gateway_signing)
 
     def __repr__(self) -> str:
-        return f"<gateway key {self.public}>"
-
-
-class _ClientEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    role: Role
-    public: Key
-
-
-class _ClientFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    role: Role
-    public: Key
-    secret: Key
-    gateway: Key
-
-    def __repr__(self) -> str:
-        return f"<client key {self.name} {self.public}>"
-
-
-class ClientKeys:
-    """What a client needs to connect: its CURVE key pair and the gateway's public key (Z85 bytes)."""
-
-    def __init__(self, name: str, role: Role, public: bytes, secret: bytes, gateway: bytes) -> None:
-        self.name = name
-        self.role = role
-        self.public = public
-        self.secret = secret
-        self.gateway = gateway
-
-    def __repr__(self) -> str:
-        return f"<keys of {self.name} ({self.role.value})>"
+        return f"<keys of {self.name} ({self.role.value}), {self.key_id}>"
 
     @classmethod
     def load(cls, path: Path) -> "ClientKeys":
-        """Read a client's key file.
+        """Read a client's key file; may ask for its passphrase, which takes a while to check.
 
         Raises:
-            KeyFileError: It is missing, damaged or readable by others.
+            KeyFileError: It is missing, damaged, readable by others, or its passphrase is missing or wrong.
         """
-        file = _read_private(path, _ClientFile)
-        return cls(file.name, file.role, file.public.encode(), file.secret.encode(), file.gateway.encode())
+        return cls(path, decode(path, read_private(path), ClientFile))
 
 
-class GatewayKeys:
-    """A gateway's own key pair and the clients that it knows, by their public keys (Z85 bytes)."""
+class GatewayKeys(Pair):
+    """A gateway's own keys, and the clients that it knows.
 
-    def __init__(self, public: bytes, secret: bytes, clients: dict[bytes, Principal]) -> None:
-        self.public = public
-        self.secret = secret
-        self.clients = clients
+    Attributes:
+        public: Its CURVE public key, Z85.
+        secret: Its CURVE secret key, Z85.
+        ring: The clients.
+    """
+
+    __slots__ = ("ring",)
+
+    def __init__(self, path: Path, file: GatewayFile, ring: KeyRing) -> None:
+        super().__init__(path, file)
+        self.ring = ring
 
     def __repr__(self) -> str:
-        return f"<gateway keys with {len(self.clients)} clients>"
+        return f"<gateway keys with {self.ring}>"
 
     @classmethod
     def load(cls, folder: Path) -> "GatewayKeys":
-        """Read a gateway's folder of keys.
+        """Read a gateway's folder of keys; may ask for its passphrase.
 
         Raises:
-            KeyFileError: A file is missing, damaged or readable by others.
+            KeyFileError: A file is missing, damaged, open to others, or its passphrase is missing or wrong.
         """
-        own = _read_private(folder / "gateway.json", _GatewayFile)
-        clients: dict[bytes, Principal] = {}
-        for path in sorted((folder / "clients").glob("*.json")):
-            entry = _read_entry(path)
-            if entry.public.encode() in clients:
-                raise KeyFileError(f"{path} has the key of another client", hint="remove one of the two")
-            clients[entry.public.encode()] = Principal(entry.name, entry.role)
-        return cls(own.public.encode(), own.secret.encode(), clients)
+        path = folder / folders.GATEWAY
+        file = decode(path, read_private(path), GatewayFile)
+        ring = KeyRing(folder)
+        ring.check()
+        return cls(path, file, ring)
 
 
-def create_gateway(folder: Path) -> Path:
-    """Create a gateway's folder and key pair; return the private file.
+# ---- making ----
+
+
+def create_gateway(folder: Path, *, passphrase: str = "") -> Path:
+    """Create a gateway's folder and its keys; return the private file.
+
+    Args:
+        folder: The folder; one that is there is used as it is.
+        passphrase: What the secrets are encrypted with; they are not, without it.
 
     Raises:
-        KeyFileError: There is one already.
+        KeyFileError: There is one already, or it cannot be made.
     """
-    public, secret = zmq.curve_keypair()
-    for private in (folder, folder / "clients"):
-        private.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "gateway.json"
-    _write_new(path, _GatewayFile(public.decode(), secret.decode()))
+    path = folder / folders.GATEWAY
+    try:
+        for each in (folder, folder / folders.CLIENTS):
+            private.make_folder(each)
+        with folders.locked(folder):
+            with suppress(FileExistsError):  # what an attempt before this one left
+                private.create(folder / folders.CHANGES, b"")
+            folders.check(folder)
+            own = _new_keys(passphrase)
+            _create(path, encode(GatewayFile(**own)))
+            _note(folder, "init", "gateway", [key_id(own["public"], own["signing"])])
+    except OSError as error:
+        raise KeyFileError(f"{folder} cannot be made: {error.strerror or error}") from None
     return path
 
 
-def create_client(folder: Path, name: str, role: Role, target: Path) -> Path:
+def create_client(
+    folder: Path,
+    name: str,
+    role: Role,
+    target: Path,
+    *,
+    streams: tuple[str, ...] = (),
+    passphrase: str = "",
+) -> Path:
     """Create a client's key file and enter the client in the gateway's folder.
 
     Args:
@@ -129,60 +156,181 @@ def create_client(folder: Path, name: str, role: Role, target: Path) -> Path:
         name: The client's name: letters, digits, `-` and `_`.
         role: What the client may do.
         target: The client's file, to be moved to the client.
+        streams: The private streams that it is granted.
+        passphrase: What the secrets in the client's file are encrypted with; they are not, without it.
 
     Raises:
         KeyFileError: The name is taken or cannot be one, or the folder is not a gateway's.
     """
-    if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 64:
-        raise KeyFileError(f"{name!r} cannot name a client", hint="use up to 64 letters, digits, - and _")
-    gateway = _read_private(folder / "gateway.json", _GatewayFile)
-    public, secret = (key.decode() for key in zmq.curve_keypair())
-    _write_new(target, _ClientFile(name, role, public, secret, gateway.public))
+    _check_name(name)
     try:
-        _write_new(folder / "clients" / f"{name}.json", _ClientEntry(name, role, public))
-    except KeyFileError:
-        target.unlink()
-        raise
+        check_streams(streams)
+    except ValueError as error:
+        raise KeyFileError(str(error)) from None
+    with folders.locked(folder):
+        path = folders.entry_path(folder, name)
+        if os.path.lexists(path):
+            raise KeyFileError(f"{path} is there already", hint=_taken(path, name))
+        file, key = _new_client(folder, name, role, passphrase)
+        entry = ClientEntry(name, role, tuple(sorted(set(streams))), (key,))
+        _hand_out(folder, target, file, entry, "new")
     return target
 
 
-def _read_entry(path: Path) -> _ClientEntry:
-    """Read a client's entry; its name is the file's, so that no two keys can share a name and a role."""
+def rotate_client(
+    folder: Path,
+    name: str,
+    target: Path | None = None,
+    *,
+    window: float = WINDOW,
+    passphrase: str = "",
+) -> Path:
+    """Create another key file for a client; the keys that it had end after a while.
+
+    Args:
+        folder: The gateway's folder.
+        name: The client's name.
+        target: The new file; NAME-KEYID.key without it.
+        window: Seconds until the others end, 0 for at once.
+        passphrase: What the secrets in the new file are encrypted with; they are not, without it.
+
+    Returns:
+        The new file.
+
+    Raises:
+        KeyFileError: There is no such client, or it was revoked.
+    """
+    if not 0 <= window <= LONGEST_WINDOW:
+        raise KeyFileError(f"a window of {window:g} s", hint="a key that is replaced ends within a year")
+    with folders.locked(folder):
+        entry = known_client(folder, name)
+        if all(key.revoked for key in entry.keys):
+            raise KeyFileError(f"{name} was revoked", hint=FOR_GOOD)
+        file, key = _new_client(folder, name, entry.role, passphrase)
+        ends = key.made + timedelta(seconds=window)
+        former = tuple(
+            each if each.revoked or (each.until and each.until <= ends) else replace(each, until=ends)
+            for each in entry.keys
+        )
+        target = target or Path(f"{name}-{key.id}.key")
+        _hand_out(folder, target, file, replace(entry, keys=(*former, key)), "rotate")
+    return target
+
+
+def revoke_client(folder: Path, name: str, key_id: str | None = None) -> list[str]:
+    """Revoke all keys of a client or one of them, for good; return the ids of those that were not yet.
+
+    Raises:
+        KeyFileError: There is no such client or no such key.
+    """
+    with folders.locked(folder):
+        entry = known_client(folder, name)
+        if key_id is not None and key_id not in {key.id for key in entry.keys}:
+            raise KeyFileError(
+                f"{name} has no key {key_id}", hint=f"`mt5crs keys show {name}` lists its keys"
+            )
+        now = _now()
+        doomed = [key.id for key in entry.keys if key.revoked is None and key_id in {None, key.id}]
+        keys = tuple(replace(key, revoked=now) if key.id in doomed else key for key in entry.keys)
+        if doomed:
+            path = folders.entry_path(folder, name)
+            try:
+                private.replace(path, encode(replace(entry, keys=keys)))
+            except OSError as error:
+                raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from None
+            _note(folder, "revoke", name, doomed)
+    return doomed
+
+
+def known_client(folder: Path, name: str) -> ClientEntry:
+    """Return what a gateway knows of a client.
+
+    Raises:
+        KeyFileError: It knows none of that name, or its entry cannot be read.
+    """
+    _check_name(name)
+    path = folders.entry_path(folder, name)
+    if not os.path.lexists(path):
+        raise KeyFileError(f"{folder} has no client {name}", hint="`mt5crs keys list` lists them")
+    return folders.read_entry(path)
+
+
+def _check_name(name: str) -> None:
+    if not name.replace("-", "").replace("_", "").isalnum() or len(name) > 64 or name.lower() in RESERVED:
+        raise KeyFileError(f"{name!r} cannot name a client", hint="use up to 64 letters, digits, - and _")
+
+
+def _taken(path: Path, name: str) -> str:
+    """Return what to do where a name is taken."""
+    if all(key.revoked for key in folders.read_entry(path).keys):
+        return f"{name} was revoked, {FOR_GOOD}"
+    return f"`mt5crs keys rotate {name}` makes it another key"
+
+
+def _new_keys(passphrase: str) -> dict[str, Any]:
+    """Return the fields of `Own` for new keys."""
+    from mt5crs.security.signing import SEED, Signer
+
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    seed = os.urandom(SEED)
+    keys: dict[str, Any] = {"public": public, "signing": text(Signer(seed).public)}
+    if not passphrase:
+        return keys | {"secret": secret, "seed": text(seed)}
+    from mt5crs.security.sealing import seal
+
+    return keys | {"sealed": seal(passphrase, raw(secret), seed)}
+
+
+def _new_client(folder: Path, name: str, role: Role, passphrase: str) -> tuple[ClientFile, EntryKey]:
+    """Return a client's file with new keys, and what the gateway is to know of them."""
+    path = folder / folders.GATEWAY
+    gateway = decode(path, read_private(path), GatewayFile)
+    own = _new_keys(passphrase)
+    public, signing = own["public"], own["signing"]
+    file = ClientFile(
+        **own,
+        name=name,
+        role=role,
+        key_id=key_id(public, signing),
+        gateway=gateway.public,
+        gateway_signing=gateway.signing,
+    )
+    return file, EntryKey(file.key_id, public, signing, _now(), sealed=bool(passphrase))
+
+
+def _hand_out(folder: Path, target: Path, file: ClientFile, entry: ClientEntry, what: str) -> None:
+    """Create a client's file, then let the gateway know it: not one without the other."""
+    path = folders.entry_path(folder, entry.name)
+    _create(target, encode(file))
     try:
-        entry = _decode(path, path.read_bytes(), _ClientEntry)
+        private.replace(path, encode(entry))
+    except BaseException as error:
+        target.unlink()
+        if isinstance(error, OSError):
+            raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise
+    _note(folder, what, entry.name, [file.key_id])
+
+
+def _create(path: Path, content: bytes) -> None:
+    try:
+        private.create(path, content)
+    except FileExistsError:
+        raise KeyFileError(f"{path} is there already", hint="keys are never overwritten") from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    if entry.name != path.stem:
-        raise KeyFileError(f"{path} is the entry of {entry.name!r}", hint="an entry has its client's name")
-    return entry
+        raise KeyFileError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def _write_new(path: Path, content: msgspec.Struct) -> None:
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+def _note(folder: Path, what: str, name: str, ids: Iterable[str]) -> None:
     try:
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
-    except FileExistsError as error:
-        raise KeyFileError(f"{path} is there already", hint="keys are never overwritten") from error
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _read_private(path: Path, kind: type[F]) -> F:
-    try:
-        with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise KeyFileError(f"{path} can be read by others", hint=f"chmod 600 {path}")
-            return _decode(path, file.read(), kind)
+        for each in ids:
+            folders.note(folder, _now(), what, name, each)
     except OSError as error:
         raise KeyFileError(
-            f"{path} cannot be read: {error.strerror}",
-            hint="`mt5crs keys init` and `keys new` make key files",
-        ) from error
+            f"it was done, but not written to {folder / folders.CHANGES}: {error.strerror or error}",
+            hint="a gateway that runs takes it within a second",
+        ) from None
 
 
-def _decode(path: Path, content: bytes, kind: type[F]) -> F:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path} is not a key file of ours: {error}") from error
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0)

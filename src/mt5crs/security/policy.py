@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from mt5crs import principals
 from mt5crs.operation import Kind
 
 
@@ -20,24 +21,41 @@ PERMITS: dict[Role, frozenset[Kind]] = {
 }
 
 
+PRIVATE = frozenset({"trade", "account"})
+"""Streams that are for the keys alone that were granted them; the others are for all."""
+
+
 class Principal:
     """Who asks.
 
     Args:
         name: The name that the authenticated key has.
         role: What the key is for.
+        key_id: Which of the name's keys it is; "" without keys.
+        signing: The key's public signing key, 32 bytes; empty without keys.
+        streams: The private streams that it was granted.
 
     Attributes:
         kinds: The operations that it may carry out; looked up once, not with every request.
     """
 
-    __slots__ = ("kinds", "name", "role")
+    __slots__ = ("key_id", "kinds", "name", "role", "signing", "streams")
 
-    def __init__(self, name: str, role: Role) -> None:
+    def __init__(
+        self,
+        name: str,
+        role: Role,
+        key_id: str = "",
+        signing: bytes = b"",
+        streams: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
         self.role = role
+        self.key_id = key_id
+        self.signing = signing
+        self.streams = streams
         self.kinds = PERMITS[role]
 
 
-ANONYMOUS = Principal("anonymous", Role.ADMIN)
+ANONYMOUS = Principal(principals.ANONYMOUS, Role.ADMIN, streams=PRIVATE)
 """Everybody on a gateway without keys, which binds loopback only."""

@@ -88,6 +88,18 @@ class Ask(Message, tag="ask"):
     credit: int = 0
 
 
+class Signed(Message, tag="signed"):
+    """Ask for an operation, and prove who asks; answered as an `Ask` is.
+
+    Attributes:
+        id: Correlation id, that of the statement.
+        content: The signature, 64 bytes, followed by what is signed: a `mt5crs.statement.Statement`.
+    """
+
+    id: int
+    content: bytes
+
+
 class Credit(Message, tag="credit"):
     """Allow more chunks of an array."""
 
@@ -107,7 +119,7 @@ class Ping(Message, tag="ping"):
     id: int
 
 
-ToGateway: TypeAlias = Hello | Ask | Credit | Cancel | Ping | Many
+ToGateway: TypeAlias = Hello | Ask | Signed | Credit | Cancel | Ping | Many
 
 # ---- to the client ----------------------------------------------------------------------------------
 
@@ -124,6 +136,7 @@ class Welcome(Message, tag="welcome"):
         stream_port: Where streams are published.
         account: The account that the terminal trades for, as `login@server`.
         journal: The id of the journal that keeps its orders; "" for one that ends with the gateway's process.
+        events: How many events that journal has.
     """
 
     protocol: int
@@ -134,6 +147,7 @@ class Welcome(Message, tag="welcome"):
     stream_port: int
     account: str = ""
     journal: str = ""
+    events: int = 0
 
 
 class Reply(Message, tag="reply"):
@@ -143,6 +157,26 @@ class Reply(Message, tag="reply"):
     value: Any
     code: int
     text: str
+
+
+class Receipt(Message, tag="receipt"):
+    """The result of a trade: a `Reply`, and where the journal that holds it ends.
+
+    Attributes:
+        id: As in `Reply`, as are the next three.
+        value: The result.
+        code: The terminal's error code.
+        text: The terminal's error text.
+        events: How many events the journal has; the outcome is one of them.
+        link: The last event's link, which holds all events before it.
+    """
+
+    id: int
+    value: Any
+    code: int
+    text: str
+    events: int
+    link: bytes
 
 
 class Head(Message, tag="head"):
@@ -198,7 +232,7 @@ class Pong(Message, tag="pong"):
     state: dict[str, Any]
 
 
-ToClient: TypeAlias = Welcome | Reply | Head | Chunk | Refusal | Pong | Many
+ToClient: TypeAlias = Welcome | Reply | Receipt | Head | Chunk | Refusal | Pong | Many
 
 # ---- on the stream ----------------------------------------------------------------------------------
 

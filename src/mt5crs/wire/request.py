@@ -46,18 +46,6 @@ class Pending(Struct, eq=False, gc=False):
     unacked: int = 0
 
 
-class Pins(Struct, gc=False):
-    """What a client has met first, and keeps to: shared by its connections.
-
-    Attributes:
-        account: The account of the first gateway that greeted it, as `login@server`.
-        journal: The journal that keeps that account's orders; "" while none has been met.
-    """
-
-    account: str = ""
-    journal: str = ""
-
-
 class Incoming:
     """An array on its way."""
 

@@ -19,7 +19,7 @@ definite: nothing happened), and the session greets the new one and asks again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
@@ -31,12 +31,10 @@ from mt5crs.errors import (
     NotExecuted,
     OutcomeUnknown,
     ProtocolError,
-    SplitBrain,
     StaleEpoch,
     TooLarge,
     Unreachable,
     VersionMismatch,
-    WrongAccount,
     from_wire,
 )
 from mt5crs.last_error import NOT_SENT, SUCCESS
@@ -57,14 +55,19 @@ from mt5crs.wire.messages import (
     Many,
     Ping,
     Pong,
+    Receipt,
     Refusal,
     Reply,
+    Signed,
     Welcome,
 )
-from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending, Pins
+from mt5crs.wire.pins import Pins
+from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending
 
 PROBE_AFTER = 1.0
 """Seconds of silence after which the gateway is asked what it holds."""
+Sign = Callable[[Ask, str], bytes]
+"""Makes a `Signed`'s content of a request and the account that it is for."""
 
 
 class Session:
@@ -76,6 +79,7 @@ class Session:
         where: The gateway's address, for messages.
         watches: What the client watches; read at each greeting.
         pins: What the client keeps to; shared by its connections.
+        sign: Signs what needs a signature; None for a client without keys.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -90,12 +94,15 @@ class Session:
         where: str,
         watches: Iterable[tuple[str, str]] = (),
         pins: Pins | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self._client = client
         self._software = software
         self._where = where
         self._watches = watches
         self._pins = pins or Pins()
+        self._heads: Mapping[str, int] = {}
+        self._sign = sign
         self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
@@ -174,8 +181,9 @@ class Session:
         op = pending.op
         deadline = int((pending.deadline + self._offset) * 1000)
         credit = 0 if op.array is None else WINDOW
+        ask = Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit)
         try:
-            frame = encode(Ask(pending.id, op.name, pending.args, deadline, self._epoch, pending.key, credit))
+            frame = encode(self._signed(ask) if op.is_signed else ask)
         except (TypeError, OverflowError, UnicodeEncodeError) as error:
             raise BadArguments(f"{op.name}: an argument cannot be sent: {error}") from error
         if op.is_trade:
@@ -184,31 +192,26 @@ class Session:
             raise TooLarge(f"{op.name}: a request of {len(frame)} bytes; {REQUEST_LIMIT} is the most")
         return frame
 
+    def _signed(self, ask: Ask) -> Ask | Signed:
+        """Sign a request, anew for each copy that is sent; without keys it goes as it is."""
+        welcome = self.welcome
+        if self._sign is None or welcome is None:
+            return ask
+        return Signed(ask.id, self._sign(ask, welcome.account))
+
     def _check_journal(self, trade: Pending) -> None:
         """See that a trade goes where it belongs, and where its key is known if it is known anywhere.
 
         Raises:
             OutcomeUnknown: A copy of it was lost, and another journal answers now.
-            WrongAccount: The gateway is for another account than at first.
-            SplitBrain: Another journal keeps the account's orders than at first.
+            Refused: As `Pins.check` says.
         """
-        welcome, pins = self.welcome, self._pins
+        welcome = self.welcome
         assert welcome is not None  # noqa: S101 - nothing is encoded before the greeting's answer
         if trade.is_lost and trade.went_to != (welcome.account, welcome.journal):
             raise self._unknown(trade, "the gateway was started again without the journal that it went to")
         trade.went_to = None  # until it leaves
-        if welcome.account != pins.account:
-            raise WrongAccount(
-                f"{self._where} is for {welcome.account or 'no account'} now, and was for {pins.account}",
-                hint="a new client takes it as it is",
-            )
-        if pins.journal and pins.journal != welcome.journal:
-            raise SplitBrain(
-                f"{self._where} keeps the orders of {welcome.account} in another journal than before"
-                f" ({welcome.journal[:8] or 'none'} instead of {pins.journal[:8]})",
-                hint="was it replaced, or does another gateway answer? A new client takes it as it is",
-            )
-        pins.journal = welcome.journal
+        self._pins.check(welcome, self._heads, self._where)
 
     def _unknown(self, trade: Pending, why: str) -> OutcomeUnknown:
         return OutcomeUnknown(f"{trade.op.name} was sent to {self._where}, and {why}", key=trade.key)
@@ -217,6 +220,7 @@ class Session:
         if self._greeted_at >= 0.0:
             return
         self._greeted_at = now
+        self._heads = self._pins.heads()
         hello = Hello(self._client, self._software, list(SPEAKS), sorted(self._watches))
         self.outbox.append((encode(hello), None))
 
@@ -271,7 +275,11 @@ class Session:
             return self._on_reply(message)
         return self._HANDLERS[type(message)](self, message, now)
 
-    def _on_reply(self, message: Reply) -> Done | None:
+    def _on_receipt(self, message: Receipt, now: float) -> Done | None:
+        self._pins.see(message)
+        return self._on_reply(message)
+
+    def _on_reply(self, message: Reply | Receipt) -> Done | None:
         pending = self._pending.get(message.id)
         if pending is None:
             return None
@@ -290,7 +298,7 @@ class Session:
         del self._pending[message.id]  # not before its answer has proved to be one
         return Done(message.id, value, (message.code, message.text))
 
-    def _on_none(self, message: Reply, pending: Pending) -> Done:
+    def _on_none(self, message: Reply | Receipt, pending: Pending) -> Done:
         """Take a failure of the terminal; of a trade that has no answer, the outcome is unknown."""
         del self._pending[message.id]
         error = (message.code, message.text)
@@ -321,7 +329,7 @@ class Session:
         self._offset = message.clock / 1000 - now
         self.welcome = message
         self._epoch = message.epoch
-        self._pins.account = self._pins.account or message.account
+        self._pins.meet(message)
         waiting, self._waiting = self._waiting, []
         for pending in waiting:
             if pending.op is None:
@@ -456,6 +464,7 @@ class Session:
 
     _HANDLERS: ClassVar[dict[type, Callable[[Session, Any, float], Event | None]]] = {
         Welcome: _on_welcome,
+        Receipt: _on_receipt,
         Head: _on_head,
         Chunk: _on_chunk,
         Refusal: _on_refusal,

@@ -13,8 +13,9 @@ from mt5crs.cli.options import Call
 from mt5crs.cli.ping import measure, summary
 from mt5crs.cli.positions import positions_table
 from mt5crs.cli.report import Failure
-from mt5crs.cli.requests import DEVIATION, closing, market_filling
+from mt5crs.cli.requests import DEVIATION, closing
 from mt5crs.cli.trade import conclude, send
+from mt5crs.guard.closing import market_filling
 from mt5crs.model import SymbolInfo, TradePosition
 
 if TYPE_CHECKING:
@@ -87,12 +88,13 @@ def handshake(demo: Demo) -> None:
     """Do the handshake as any program can, with nothing but a ZeroMQ socket."""
     import zmq
 
+    from mt5crs.client.core import load_keys
     from mt5crs.client.link import connect
     from mt5crs.wire.greeting import HELLO, OK_FROM_MT5
 
     settings = demo.call.settings
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = connect(context, zmq.REQ, settings, settings.port)
+    socket = connect(context, zmq.REQ, settings.host, settings.port, load_keys(settings))
     try:
         socket.rcvtimeo = socket.sndtimeo = int(settings.timeout * 1000)
         began = time.perf_counter()

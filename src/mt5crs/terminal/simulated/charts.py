@@ -13,10 +13,10 @@ from mt5crs.constants import (
     TICK_FLAG_LAST,
     TICK_FLAG_VOLUME,
 )
+from mt5crs.groups import group_filter
 from mt5crs.last_error import CALL_FAILED, INVALID_PARAMS, NOT_FOUND, OUT_OF_MEMORY
 from mt5crs.model import BookInfo, TicksArray
 from mt5crs.operation import Result, done
-from mt5crs.terminal.groups import group_filter
 from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.prices.timeframes import PERIODS

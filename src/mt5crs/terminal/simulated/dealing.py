@@ -5,10 +5,10 @@ from math import inf
 from typing import Any, TypeVar
 
 from mt5crs.constants import ORDER_TYPE_BUY, ORDER_TYPE_CLOSE_BY, ORDER_TYPE_SELL
+from mt5crs.groups import group_filter
 from mt5crs.last_error import AUTO_TRADING_DISABLED, CALL_FAILED, INVALID_PARAMS, NOT_FOUND
 from mt5crs.model import TradeOrder, TradePosition
 from mt5crs.operation import Result, done
-from mt5crs.terminal.groups import group_filter
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import BUYS, Order, Position, market_price
 from mt5crs.terminal.simulated.prices.market import Market

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt5crs.terminal.groups import group_filter
+from mt5crs.groups import group_filter
 
 NAMES = ("EURUSD", "EURGBP", "GBPUSD", "EUR", "EUR?", "eurusd", "")
 

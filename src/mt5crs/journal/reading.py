@@ -1,0 +1,128 @@
+"""What is read of a journal's file: entries, notices, events."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from mt5crs.journal import tags
+from mt5crs.journal.chain import Event
+from mt5crs.journal.entries import Entry, decode
+from mt5crs.journal.file import EventFile
+from mt5crs.journal.states import NoticeKind, State
+
+COLUMNS = "number, entry, step, at, account, principal, key, note, digest, body, link"
+
+
+class Reading:
+    """What a file of events tells; all of it raises `JournalUnusable` where the file cannot be read.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: EventFile) -> None:
+        self._file = file
+
+    def entry(self, number: int) -> Entry | None:
+        """Return an entry as the file has it, None where there is none of that number."""
+        events = self.events_of(number)
+        return Entry.of(events) if events else None
+
+    def events_of(self, number: int) -> list[Event]:
+        """Return the events of an entry, in order; none where there is none of that number."""
+        rows = self._file.rows(
+            f"select {COLUMNS} from events where number = ? and key is not null",  # noqa: S608 - our names
+            (number,),
+        )
+        if rows:
+            rows += self._file.rows(
+                f"select {COLUMNS} from events where key is null and entry = ? order by number",  # noqa: S608
+                (number,),
+            )
+        return [Event(*row) for row in rows]
+
+    def latest(self, count: int, states: Collection[State] = tuple(State)) -> list[Entry]:
+        """Return the latest entries, of all accounts, the oldest of them first.
+
+        Args:
+            count: How many at most.
+            states: Those in one of these states alone.
+        """
+        found: list[Entry] = []
+        numbers = self._file.stream("select number from events where key is not null order by number desc")
+        for (number,) in numbers:
+            entry = self.entry(number)
+            if entry is not None and entry.state in states:
+                found.append(entry)
+            if len(found) >= count:
+                break
+        return found[::-1]
+
+    def requests_after(self, number: int, count: int) -> list[Entry]:
+        """Return the entries that were begun after an event, the next ones of them, as they were begun."""
+        return self._begun("number > ? order by number", number, count)
+
+    def requests_before(self, number: int, count: int) -> list[Entry]:
+        """Return the entries that were begun before an event, the last ones of them, as they were begun."""
+        return self._begun("number < ? order by number desc", number, count)[::-1]
+
+    def _begun(self, where: str, number: int, count: int) -> list[Entry]:
+        rows = self._file.rows(
+            f"select {COLUMNS} from events where key is not null and {where} limit ?",  # noqa: S608
+            (number, count),
+        )
+        return [Entry.of([Event(*row)]) for row in rows]
+
+    def notices(self, count: int, kinds: Collection[NoticeKind] = tuple(NoticeKind)) -> list[Event]:
+        """Return the latest notices, the oldest of them first.
+
+        Args:
+            count: How many at most.
+            kinds: Those of one of these kinds alone.
+        """
+        marks = ", ".join("?" * len(kinds))
+        rows = self._file.rows(
+            f"select {COLUMNS} from events where key is null and entry = number and step in ({marks})"  # noqa: S608
+            " order by number desc limit ?",
+            (*(kind.value for kind in kinds), count),
+        )
+        return [Event(*row) for row in reversed(rows)]
+
+    def named(self, name: str) -> list[Entry]:
+        """Return the entries of a key, or of a number, of whatever account and principal."""
+        rows = self._file.rows(
+            "select number from events where key = ? or (key is not null and number = ?)",
+            (name, int(name) if name.isdecimal() and len(name) < 19 else 0),
+        )
+        return [entry for (number,) in rows if (entry := self.entry(number)) is not None]
+
+    def latest_note(self) -> dict[str, Any]:
+        """Return what was noted with the latest intent; empty where there is none."""
+        rows = self._file.rows("select note from events where key is not null order by number desc limit 1")
+        noted: dict[str, Any] = decode(rows[0][0]) if rows else {}
+        return noted
+
+    def has_tag(self, entry: int) -> bool:
+        """Whether there is an entry of a tag's number, which is modulo `tags.ENTRIES`."""
+        numbers = range(entry, self._file.head[0] + 1, tags.ENTRIES)
+        return any(
+            self._file.rows("select 1 from events where number = ? and key is not null", (number,))
+            for number in numbers
+        )
+
+    def events(self) -> Iterator[Event]:
+        """Yield all events in order."""
+        for row in self._file.stream(f"select {COLUMNS} from events order by number"):  # noqa: S608
+            yield Event(*row)
+
+    def meta(self, name: str) -> Any:
+        """Return a mark that was set, None where it was not."""
+        return self._file.meta(name)
+
+    def marks(self, prefix: str) -> dict[str, Any]:
+        """Return the marks whose names begin so."""
+        return self._file.marks(prefix)
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """The number and the link of the last event."""
+        return self._file.head

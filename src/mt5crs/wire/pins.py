@@ -1,0 +1,82 @@
+"""What a client has met first, and keeps to: an account, its journal, and how far that journal went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mt5crs.errors import SplitBrain, WrongAccount
+from mt5crs.wire.messages import Receipt, Welcome
+
+Keep = Callable[[str, int, bytes], None]
+"""Keeps where a journal ended: its id, its number of events, the last one's link."""
+
+
+def _keep_nothing(journal: str, events: int, link: bytes) -> None:
+    pass
+
+
+class Pins:
+    """What a client keeps to, shared by its connections.
+
+    Args:
+        heads: Where journals ended that were met before: their number of events, by their ids.
+        keep: Keeps where a journal ends now.
+
+    Attributes:
+        account: The account of the first gateway that greeted it, as `login@server`.
+        journal: The journal that keeps that account's orders; "" while none has been met.
+    """
+
+    __slots__ = ("_heads", "_keep", "account", "journal")
+
+    def __init__(self, heads: Mapping[str, int] | None = None, keep: Keep = _keep_nothing) -> None:
+        self._heads = dict(heads or {})
+        self._keep = keep
+        self.account = ""
+        self.journal = ""
+
+    def heads(self) -> Mapping[str, int]:
+        """Return where each journal ended when it was heard of last: what a later `Welcome` must reach."""
+        return dict(self._heads)
+
+    def see(self, receipt: Receipt) -> None:
+        """Take in where the journal ends."""
+        if self.journal and receipt.events > self._heads.get(self.journal, 0):
+            self._heads[self.journal] = receipt.events
+            self._keep(self.journal, receipt.events, receipt.link)
+
+    def meet(self, welcome: Welcome) -> None:
+        """Take in a gateway's greeting."""
+        self.account = self.account or welcome.account
+
+    def check(self, welcome: Welcome, heads: Mapping[str, int], where: str) -> None:
+        """See that a trade goes to the account and to the journal that it belongs to.
+
+        Args:
+            welcome: How the gateway introduced itself.
+            heads: What `heads` returned before it was asked to.
+            where: The gateway's address.
+
+        Raises:
+            WrongAccount: The gateway is for another account than at first.
+            SplitBrain: Another journal keeps the account's orders than at first, or it was cut.
+        """
+        if welcome.account != self.account:
+            raise WrongAccount(
+                f"{where} is for {welcome.account or 'no account'} now, and was for {self.account}",
+                hint="a new client takes it as it is",
+            )
+        if self.journal and self.journal != welcome.journal:
+            raise SplitBrain(
+                f"{where} keeps the orders of {welcome.account} in another journal than before"
+                f" ({welcome.journal[:8] or 'none'} instead of {self.journal[:8]})",
+                hint="was it replaced, or does another gateway answer? A new client takes it as it is",
+            )
+        before = heads.get(welcome.journal, 0) if welcome.journal else 0
+        if welcome.events < before:
+            raise SplitBrain(
+                f"the journal of {where} has {welcome.events} events, and had {before}: it was cut, or is an"
+                " older copy, and no longer knows what was sent",
+                hint="`mt5crs journal verify --head` proves it; docs/journal.md says what to do",
+            )
+        self.journal = welcome.journal
