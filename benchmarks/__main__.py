@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import bulk, flight, footprint, orders, rehearsal, request
+from benchmarks import bulk, flight, footprint, orders, rehearsal, request, security
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
@@ -13,6 +13,7 @@ PARTS = {
     "request": request,
     "flight": flight,
     "orders": orders,
+    "security": security,
     "bulk": bulk,
     "footprint": footprint,
     "rehearsal": rehearsal,

@@ -118,6 +118,9 @@ def figures(effort: Effort) -> list[Figure]:
     return [
         ratio("request", FLOOR, rounds["plain"], floor, target=1.4),
         ratio("request with CURVE", f"{FLOOR}, no CURVE", rounds["curve"], floor, target=1.6),
+        ratio(
+            "what CURVE costs a request", "the plain request", rounds["curve"], rounds["plain"], target=1.15
+        ),
         summary("request, 99th percentile", "its own median", [tail for _, tail in launches], target=4.0),
         ratio("request by asyncio", FLOOR, rounds["asyncio"], floor, target=2.6),
         ratio(
