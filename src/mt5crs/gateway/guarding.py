@@ -20,17 +20,18 @@ from mt5crs.gateway.owners import Owners
 from mt5crs.gateway.policyfile import LOOK, PolicyFile
 from mt5crs.gateway.servertime import ServerTime
 from mt5crs.gateway.switches import Switches
+from mt5crs.gateway.tally import Tally
 from mt5crs.guard.facts import Facts
 from mt5crs.guard.kills import CLOSING, Kill
 from mt5crs.guard.policy import Policy
 from mt5crs.guard.requests import TARGETS, Asked, Effect, read, senseless
-from mt5crs.guard.reservations import Reservation, Reservations, unread
+from mt5crs.guard.reservations import unread
 from mt5crs.guard.rules import MINUTE
 from mt5crs.guard.scope import Scope, shown
-from mt5crs.journal.entries import SIGNED, Entry
+from mt5crs.journal.entries import SIGNED
 from mt5crs.journal.notices import Notices
-from mt5crs.journal.states import OPEN, NoticeKind, State
-from mt5crs.journal.store import MADE, Journal
+from mt5crs.journal.states import NoticeKind
+from mt5crs.journal.store import Journal
 from mt5crs.operation import Result, done
 from mt5crs.principals import GATEWAY, GUARD
 from mt5crs.terminal.port import Deferred, TerminalPort
@@ -42,8 +43,6 @@ log = logging.getLogger(__name__)
 
 FACTS_LIMIT = 2.0
 """Seconds that an order waits for facts that it is judged by; then it is refused."""
-LAG = 0.5
-"""Seconds that a terminal may take until it shows what it has answered for."""
 GLANCE = 0.005
 """Seconds for which the journal's file is not asked again whether an operator has written to it."""
 LOOKBACK = 5_000
@@ -88,15 +87,14 @@ class Guard:
         self._owners = Owners()
         self._scopes: dict[str, Scope] = {}
         self._plans: dict[str, tuple[Scope, ...]] = {}
-        self._sure: list[Reservation] = []
-        self._sure_at = 0.0
+        self._tally = Tally(self._utc)
         self._asking: list[tuple[str, bool, Deferred]] = []
         self._saw = -inf
         self._dead_men = DeadMen()
         self._notices = notices
         self.server_time = ServerTime()
         self.switches = Switches()
-        self.reservations = Reservations()
+        self.reservations = self._tally.reservations
         self.progress: dict[str, str] = {}
         self.looked: Callable[[], None] = lambda: None
         self.knows: Callable[[str], bool] = lambda _name: True
@@ -136,7 +134,7 @@ class Guard:
         self.see(journal, now)
         principal = order.principal
         if not order.is_guarded:
-            self._count(order, unread(order.request))
+            self._tally.add(order, unread(order.request))
             return True
         plan = self._plans.get(principal)
         if plan is None:
@@ -158,7 +156,7 @@ class Guard:
             raise self._refusal(order, wrong)
         for scope in plan:
             scope.count(now)
-        self._count(order, asked)
+        self._tally.add(order, asked)
         if self._dead_man(principal):
             self._dead_men.expect(principal, now)
         return True
@@ -250,41 +248,15 @@ class Guard:
             return False
         return True
 
-    def _count(self, order: Order, asked: Asked) -> None:
-        if asked.held or asked.turns:
-            order.reservation = Reservation(order.principal, order, asked)
-            self.reservations.add(order.reservation, asked.quote)
-
     def heed(self, order: Order) -> None:
         """Take notice of what became of an order that something is counted for."""
-        if order.reservation is not None:
-            self._learn(order.reservation, order.entry)
-
-    def _learn(self, reservation: Reservation, entry: Entry | None) -> None:
-        """Count an order no more that was not carried out; note since when it is known that it was."""
-        if entry is None:  # it was not even written
-            self.reservations.drop(reservation)
-        elif entry.state in OPEN:
-            pass
-        elif entry.state is State.DONE and entry.outcome.get("retcode") in MADE:
-            reservation.known = entry.since / 1e9
-            reservation.ticket = entry.outcome.get("order", 0)
-        else:
-            self.reservations.drop(reservation)
+        self._tally.heed(order)
 
     # ---- looks ----
 
     def _begin_look(self) -> Wants:
         """Note which orders' effects the look must show; those of later ones it need not."""
-        journal = self._journal
-        for reservation in list(self.reservations):
-            entry = reservation.order.entry
-            if reservation.known or entry is None or journal is None:
-                continue
-            number = entry.number
-            self._learn(reservation, journal.watched.get(number) or journal.entry(number))
-        self._sure = [each for each in self.reservations if each.known]
-        self._sure_at = self._utc()
+        self._tally.begin_look(self._journal)
         scopes = self._scopes.values()
         worth = any(scope.needs_worth for scope in scopes)
         symbols = frozenset(self.reservations.symbols) if worth else frozenset[str]()
@@ -292,9 +264,7 @@ class Guard:
 
     def _install(self, facts: Facts) -> None:
         """Judge by what a look has shown from now on."""
-        shown = facts.shown() if self._sure else set[int]()
-        gone = {each for each in self._sure if self._sure_at >= each.known + LAG or each.ticket in shown}
-        self.reservations.recount(lambda each: each not in gone, facts.quotes)
+        self._tally.take(facts)
         for name, scope in self._scopes.items():
             scope.standing.used = facts.usage(self._counts(name)) if name else facts.usage()
 
@@ -354,17 +324,8 @@ class Guard:
             self._owners.read(journal)
             self._dead_men.read(journal)
             self._count_latest(journal, now)
-        self._count_open(journal)
+        self._tally.add_open(journal)
         self._journal, self._rereads = journal, journal.rereads
-
-    def _count_open(self, journal: Journal) -> None:
-        """Count what is under way or in doubt, whoever sent it: an earlier process, or we without limits."""
-        known = {each.order.entry.number for each in self.reservations if each.order.entry is not None}
-        for number, entry in journal.watched.items():
-            if entry.state in OPEN and number not in known and entry.request:
-                order = Order(entry.request, entry.principal, entry.key, 0.0)
-                order.entry = entry
-                self._count(order, unread(entry.request))
 
     def _count_latest(self, journal: Journal, now: float) -> None:
         """Count the orders of the last minute, which an earlier process has sent."""
@@ -409,7 +370,7 @@ class Guard:
             note = {"name": name, "why": why, "close": close}
             self._notices.write(NoticeKind.KILL, by, note | _proof(signed))
             if self._journal is not None:
-                self._count_open(self._journal)
+                self._tally.add_open(self._journal)
             self.lookout.forget()
 
     def resume(self, name: str, by: str, signed: bytes = b"") -> bool:
