@@ -15,7 +15,7 @@ import zmq
 from mt5crs.client.core import Core
 from mt5crs.client.streams import Gap, TickBatch, TickFeed, follow_ticks, follow_ticks_async
 from mt5crs.errors import ConnectionTimeout, ProtocolError, UnknownSymbol
-from mt5crs.gateway.streams import Streams
+from mt5crs.gateway.streams import COPIES, PER_KEY, Streams
 from mt5crs.model import TICKS
 from mt5crs.security.policy import ANONYMOUS, Principal, Role
 from mt5crs.wire import topics
@@ -278,12 +278,25 @@ def test_private_streams_are_for_the_keys_that_were_granted_them() -> None:
 
 
 def test_wishes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mt5crs.gateway.streams.ROOM", 2)
+    monkeypatch.setattr("mt5crs.gateway.streams.PER_KEY", 2)
     streams = Streams(CountingTerminal(lambda: START), 1, dict)
     wishes = [topics.BEAT + bytes([number]) * 16 for number in (1, 2, 3)]
     assert [streams.grant(wish, ANONYMOUS) for wish in wishes] == [topics.BEAT, topics.BEAT, None]
+    other = Principal("other", Role.OBSERVER)
+    assert streams.grant(wishes[0], other) is None  # nor is a wish ever two keys'
+    assert streams.grant(topics.BEAT + b"4" * 16, other) == topics.BEAT  # each key has its own share
     streams.give_up(wishes[0])
     assert streams.grant(wishes[2], ANONYMOUS) == topics.BEAT
+
+
+def test_a_wish_that_is_said_again_and_again_takes_no_room() -> None:
+    streams = Streams(CountingTerminal(lambda: START), 1, dict)
+    for _ in range(3 * PER_KEY):
+        assert streams.grant(topics.BEAT + TOKEN, ANONYMOUS) == topics.BEAT
+    assert streams.grant(topics.tick("EURUSD") + TOKEN, ANONYMOUS)
+    for _ in range(COPIES):
+        assert streams.give_up(topics.BEAT + TOKEN) == topics.BEAT
+    assert streams.give_up(topics.BEAT + TOKEN) is None
 
 
 def test_who_comes_back_after_all_were_shut_out_notices_that_something_is_missing() -> None:

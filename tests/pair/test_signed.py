@@ -275,26 +275,28 @@ JUMPS = [-600_000, -60_000, 20_000, 90_000]
 def test_nonces_are_forgotten_when_their_time_is_refused_anyway() -> None:
     nonces = Nonces()
     for number in range(1000):
-        nonces.take(number.to_bytes(16, "big"), NOW + number * 1000, NOW + number * 1000)
+        nonces.take("k", number.to_bytes(16, "big"), NOW + number * 1000, NOW + number * 1000)
     assert len(nonces) <= 2 * WINDOW + 2
 
 
 def test_a_clock_that_is_set_back_lets_nothing_in_again() -> None:
     nonces = Nonces()
-    nonces.take(b"a", NOW, NOW)
-    nonces.take(b"b", NOW + 3_600_000, NOW + 3_600_000)
+    nonces.take("k", b"a", NOW, NOW)
+    nonces.take("k", b"b", NOW + 3_600_000, NOW + 3_600_000)
     with pytest.raises(ClockSkew, match="was set back, by 3600 s"):
-        nonces.take(b"a", NOW, NOW)
+        nonces.take("k", b"a", NOW, NOW)
 
 
 def test_memory_has_a_limit() -> None:
     nonces = Nonces(room=3)
     for number in range(3):
-        nonces.take(bytes([number]), NOW, NOW)
+        nonces.take("k", bytes([number]), NOW, NOW)
     with pytest.raises(Exception, match="3 signed requests"):
-        nonces.take(b"x", NOW, NOW)
-    nonces.take(b"y", NOW + 100_000, NOW + 100_000)  # the others are of before
-    assert ROOM >= 100_000
+        nonces.take("k", b"x", NOW, NOW)
+    nonces.take("another", b"x", NOW, NOW)  # one key's requests keep nobody else from asking
+    nonces.take("k", b"y", NOW + 100_000, NOW + 100_000)  # the others are of before
+    assert len(nonces) == 1
+    assert ROOM >= 10_000
 
 
 def test_whatever_the_clocks_do_nothing_is_taken_twice() -> None:
@@ -305,7 +307,7 @@ def test_whatever_the_clocks_do_nothing_is_taken_twice() -> None:
         now += rng.choice([0, 10, 1000, 3000, -1000, -3000]) if rng.random() < 0.99 else rng.choice(JUMPS)
         nonce, at = rng.choice(sent)
         try:
-            nonces.take(nonce, at, now)
+            nonces.take("k", nonce, at, now)
         except (ClockSkew, Replayed):
             continue
         assert (nonce, at) not in taken

@@ -6,6 +6,8 @@ authenticated, given anew with each frame.
 
 import logging
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
@@ -13,7 +15,8 @@ from typing import Any, ClassVar
 
 from mt5crs._version import __version__
 from mt5crs.api import OPERATIONS
-from mt5crs.arguments import ArgumentError
+from mt5crs.arguments import KEY_LENGTH, ArgumentError
+from mt5crs.arguments import key as checked_key
 from mt5crs.errors import (
     BadArguments,
     BadSignature,
@@ -67,6 +70,8 @@ PEERS = 4096
 """Connections that are remembered; the one that was greeted first is forgotten first."""
 IDLE = 3600.0
 """Seconds after which a silent connection is forgotten; its client greets again when it comes back."""
+PATIENCE = 0.5
+"""Seconds after which the rest of a `Many` is refused: everybody else waits for it."""
 NAME_LENGTH = 128
 WATCHES_PER_HELLO = 1024
 
@@ -251,8 +256,10 @@ class Dispatch:
                 f"{len(many.messages)} messages in one frame", hint=f"{MANY_LIMIT} are the most for a Many"
             )
         answers: list[bytes] = []
-        room = REPLY_LIMIT
+        room, began = REPLY_LIMIT, time.monotonic()
         for part in many.messages:
+            if time.monotonic() - began > PATIENCE:
+                room = 0  # others wait: what is left is refused as too much for one frame
             answer = self._one(peer, principal, part_to_gateway, part, now, room)
             if answer:
                 answers += answer
@@ -275,7 +282,7 @@ class Dispatch:
         if known is not None and known.holder != holder:
             self.forget(peer)
         if peer not in self._peers and len(self._peers) >= PEERS:
-            self.forget(next(iter(self._peers)))
+            self.forget(self._surplus())
         self._peers[peer] = _Peer(principal, holder, now)
         for kind, symbol in sorted(set(message.watches))[:WATCHES_PER_HELLO]:
             self._operations.watch_again(holder, kind, symbol, now)
@@ -292,6 +299,11 @@ class Dispatch:
             self._desk.head[0],
         )
         return [encode(welcome)]
+
+    def _surplus(self) -> bytes:
+        """Return the oldest connection of whoever has the most of them: nobody pushes others out."""
+        most = Counter(known.principal.name for known in self._peers.values()).most_common(1)[0][0]
+        return next(peer for peer, known in self._peers.items() if known.principal.name == most)
 
     def _ask(
         self,
@@ -326,8 +338,13 @@ class Dispatch:
             raise BadSignature(f"{op.name} is not signed", hint="this gateway wants it signed with your key")
         if op.is_trade and signed and not ask.key:  # what proves it later would name none
             raise BadArguments(f"{op.name} is signed without an idempotency key")
+        if ask.key:
+            _check_key(ask.key)
         if room is not None and room <= 0:
-            raise TooLarge(f"{op.name}: the answers before it fill a frame", hint="ask for less at once")
+            raise TooLarge(
+                f"{op.name}: what was asked before it fills a frame, or took {PATIENCE:g} s",
+                hint="ask for less at once",
+            )
         if self.held:
             if (peer, ask.id) in self.held:  # a network can double a frame
                 return NOTHING
@@ -421,6 +438,16 @@ class Dispatch:
         Credit: _credit,
         Cancel: _cancel,
     }
+
+
+def _check_key(key: str) -> None:
+    try:
+        checked_key(key)
+    except ArgumentError as error:
+        raise BadArguments(
+            f"an idempotency key of {len(key)} characters",
+            hint=f"1 to {KEY_LENGTH} printable characters make one",
+        ) from error
 
 
 def _part(encoded: Any) -> ToGateway | None:

@@ -122,8 +122,7 @@ class Operations:
             result = self._terminal.call(op, wire)
             then(result, lambda settled: self._watches.hold(caller.holder, watch) if settled.value else None)
             return result
-        held = self._watches.holds(caller.holder, watch)
-        if not self._watches.release(caller.holder, watch) and held:
+        if not self._watches.release(caller.holder, watch):
             return Result(True, SUCCESS)  # others still watch it
         return self._terminal.call(op, wire)
 

@@ -5,22 +5,33 @@ again has another epoch, which is signed too, so what an earlier one took is ref
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import MsgspecError
 from msgspec.msgpack import Decoder
 
-from mt5crs.errors import BadSignature, Busy, ClockSkew, KeyRefused, ProtocolError, Replayed, StaleEpoch
+from mt5crs.errors import (
+    BadSignature,
+    Busy,
+    ClockSkew,
+    Denied,
+    KeyRefused,
+    ProtocolError,
+    Replayed,
+    StaleEpoch,
+)
 from mt5crs.gateway.access import Access
+from mt5crs.operation import SIGNED
 from mt5crs.security.policy import Principal
 from mt5crs.statement import NONCE, Statement
 from mt5crs.wire.messages import PROTOCOL, Ask, Signed
 
 WINDOW = 30.0
 """Seconds that a request's time may differ from the gateway's, either way."""
-ROOM = 262_144
-"""Requests that are remembered at a time: those of one window."""
+ROOM = 32_768
+"""Requests of one key that are remembered at a time: those of one window."""
 SECOND = 1000
 """Milliseconds."""
 
@@ -35,24 +46,25 @@ class Nonces:
 
     Args:
         window: Seconds.
-        room: How many are remembered at most.
+        room: How many of one key are remembered at most.
     """
 
     def __init__(self, window: float = WINDOW, room: int = ROOM) -> None:
         self._window = int(window * SECOND)
         self._room = room
-        self._seen: dict[int, set[bytes]] = {}
-        self._count = 0
+        self._seen: dict[int, set[tuple[str, bytes]]] = {}
+        self._counts: Counter[str] = Counter()  # by key
         self._floor = 0  # seconds up to which what came is forgotten: nothing of before is taken any more
 
     def __len__(self) -> int:
-        return self._count
+        return self._counts.total()
 
-    def take(self, nonce: bytes, at: int, now: int) -> None:
+    def take(self, key: str, nonce: bytes, at: int, now: int) -> None:
         """Remember a nonce.
 
         Args:
-            nonce: With the id of the key before it.
+            key: The id of the key that signed it.
+            nonce: The nonce.
             at: When it was signed, in milliseconds since the epoch.
             now: The time.
 
@@ -72,19 +84,20 @@ class Nonces:
                 hint="start the gateway again, or wait: what is signed before its old time is not taken",
             )
         seen = self._seen.setdefault(second, set())
-        if nonce in seen:
+        one = key, nonce
+        if one in seen:
             raise Replayed("this request has come before", hint="sign each copy anew, under its key")
-        if self._count >= self._room:
+        if self._counts[key] >= self._room:  # of this key alone: it keeps nobody else from asking
             raise Busy(f"{self._room} signed requests came within {2 * self._window // SECOND} s")
-        seen.add(nonce)
-        self._count += 1
+        seen.add(one)
+        self._counts[key] += 1
 
     def _forget(self, before: int) -> None:
         if before <= self._floor:
             return
         self._floor = before
         for second in [second for second in self._seen if second < before]:
-            self._count -= len(self._seen.pop(second))
+            self._counts -= Counter(key for key, _ in self._seen.pop(second))
 
 
 def _skew(at: int, now: int, window: int) -> ClockSkew:
@@ -136,6 +149,7 @@ class Signatures:
             principal: Whose connection it came on.
 
         Raises:
+            Denied: The principal's role signs nothing.
             KeyRefused: The principal's key is not known any more.
             BadSignature: It was not signed by that key, or for something else.
             StaleEpoch: It was signed for another process of this gateway.
@@ -143,6 +157,8 @@ class Signatures:
             Replayed: It came before.
             ProtocolError: What was signed is not a statement.
         """
+        if not principal.kinds & SIGNED:  # before anything is spent on it
+            raise Denied(f"{principal.name} is {principal.role.value}, and may do nothing that is signed")
         current = self._access.current(principal)
         if current is None:
             raise KeyRefused(f"the key {principal.key_id} of {principal.name} is not known any more")
@@ -154,9 +170,8 @@ class Signatures:
         except (MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise ProtocolError(f"what {principal.name} signed is not a statement: {error}") from error
         self._check(statement, signed, principal)
-        self._nonces.take(
-            principal.key_id.encode() + statement.nonce, statement.time, self._clock() // 1_000_000
-        )
+        now = self._clock() // 1_000_000
+        self._nonces.take(principal.key_id, statement.nonce, statement.time, now)
         return Ask(
             statement.id, statement.op, statement.args, statement.deadline, statement.epoch, statement.key
         )

@@ -21,6 +21,25 @@ BEAT_EVERY = 1.0
 """Seconds between two beats."""
 ROOM = 65_536
 """Wishes that are granted at a time."""
+PER_KEY = 8_192
+"""Wishes of one key that are granted at a time."""
+COPIES = 2
+"""How often the same wish counts: once for a connection, once more for the one that takes its place."""
+
+
+class _Granted:
+    """A wish that was granted.
+
+    Attributes:
+        owner: The name of the key that it is of.
+        copies: How many connections have it, as far as that is told.
+    """
+
+    __slots__ = ("copies", "owner")
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.copies = 0
 
 
 class Streams:
@@ -36,8 +55,8 @@ class Streams:
         self._terminal = terminal
         self._epoch = epoch
         self._state = state
-        self._granted: dict[bytes, Counter[bytes]] = {}  # topic: tokens, as often as connections have them
-        self._count = 0
+        self._granted: dict[bytes, dict[bytes, _Granted]] = {}  # by topic and token
+        self._counts: Counter[str] = Counter()  # by key
         self._sequences: Counter[bytes] = Counter()
         self._next_beat = 0.0
 
@@ -49,19 +68,31 @@ class Streams:
             principal: Whose connection it is.
         """
         parts = topics.parts(wished)
-        if parts is None or self._count >= ROOM:
+        if parts is None:
             return None
         topic, token = parts
         if topics.name(topic) in PRIVATE - principal.streams:
             return None
-        tokens = self._granted.get(topic)
-        if tokens is None:
+        tokens = self._granted.get(topic, {})
+        granted = tokens.get(token)
+        if granted is None:
+            granted = self._new(topic, token, principal.name)
+        if granted is None or granted.owner != principal.name:
+            return None
+        # Said more often it would count more often than it ends: a connection's end is told once.
+        granted.copies = min(granted.copies + 1, COPIES)
+        return topic
+
+    def _new(self, topic: bytes, token: bytes, owner: str) -> _Granted | None:
+        if self._counts[owner] >= PER_KEY or self._counts.total() >= ROOM:
+            return None
+        if topic not in self._granted:
             if not self._begin(topic):
                 return None
-            tokens = self._granted[topic] = Counter()
-        tokens[token] += 1
-        self._count += 1
-        return topic
+            self._granted[topic] = {}
+        granted = self._granted[topic][token] = _Granted(owner)
+        self._counts[owner] += 1
+        return granted
 
     def _begin(self, topic: bytes) -> bool:
         symbol = topics.tick_symbol(topic)
@@ -70,13 +101,14 @@ class Streams:
     def give_up(self, wished: bytes) -> bytes | None:
         """Take the end of a wish, or of its connection; return the topic that it had, None where none."""
         topic, token = topics.parts(wished) or (b"", b"")
-        tokens = self._granted.get(topic)
-        if tokens is None or not tokens[token]:
+        tokens = self._granted.get(topic, {})
+        granted = tokens.get(token)
+        if granted is None:
             return None
-        tokens[token] -= 1
-        self._count -= 1
-        if not tokens[token]:
+        granted.copies -= 1
+        if not granted.copies:
             del tokens[token]
+            self._counts[granted.owner] -= 1
         if not tokens:
             self._end(topic)
         return topic
@@ -93,7 +125,7 @@ class Streams:
         """Forget all subscribers: their connections are gone, those who may will come again."""
         for topic in list(self._granted):
             self._end(topic)
-        self._count = 0
+        self._counts.clear()
 
     def news(self, now: float) -> Iterator[Frames]:
         """Yield the messages that are due."""
