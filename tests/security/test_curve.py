@@ -37,7 +37,7 @@ def test_a_known_key_gets_in_with_its_role(guarded: Gateway, keys: Path) -> None
         assert length(trader.copy_rates_from_pos("EURUSD", 1, 0, 50_000)) == 50_000
     with guarded.client(keys=keys / "eve.key") as observer:
         assert observer.account_info()
-        with pytest.raises(Denied, match="eve is observer and may not order_send"):
+        with pytest.raises(Denied, match="eve is observer and may not trade"):
             observer.order_send(BUY)
 
 

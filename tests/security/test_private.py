@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -260,3 +260,18 @@ def test_a_program_of_windows_that_is_not_there(monkeypatch: pytest.MonkeyPatch,
     failing.chmod(0o700)
     with pytest.raises(OSError, match="icacls failed: denied"):
         windows.run(("icacls", "x"))
+
+
+@pytest.mark.parametrize("look", [private.read, private.read_unchangeable])
+def test_what_belongs_to_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Path], bytes]
+) -> None:
+    path = tmp_path / "file"
+    private.create(path, b"content")
+    assert look(path) == b"content"
+    if os.geteuid() == 0:
+        os.chown(path, 65534, -1)
+    else:  # then it is we who are somebody else
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    with pytest.raises(private.NotPrivate, match="belongs to another user"):
+        look(path)

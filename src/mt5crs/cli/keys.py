@@ -154,7 +154,7 @@ def rotate(
     target = rotate_client(folder, name, out, window=seconds, passphrase=secret)
     former = f"stays valid for {window}" if seconds else "has ended"
     typer.echo(f"made {target} for {name}, its former key {former}: {AT_ONCE}")
-    typer.echo("next: move it to the client, and name it in MT5_KEYS there")
+    typer.echo("next: move it to the client, over its former file: the heads that are kept beside that stay")
 
 
 def _passphrase(wanted: bool, what: str) -> str:

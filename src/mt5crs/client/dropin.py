@@ -10,7 +10,7 @@ from mt5crs.arguments import NO_ARGUMENTS, ArgumentError, Bound
 from mt5crs.client.blocking import Client
 from mt5crs.client.core import last_error_of
 from mt5crs.constants import RES_E_INTERNAL_FAIL_INIT
-from mt5crs.errors import BridgeError
+from mt5crs.errors import BridgeError, Refused
 from mt5crs.last_error import NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.operation import Operation, P, R
 
@@ -62,7 +62,8 @@ class DropIn(Terminal):
         try:
             value = client.call(op, args, kwargs)
         except BridgeError as failure:
-            self._error = last_error_of(failure)
+            code, text = last_error_of(failure)
+            self._error = code, f"{text}, {failure.message}" if isinstance(failure, Refused) else text
             return op.failure  # type: ignore[no-any-return]
         self._error = client.last_error()
         return value

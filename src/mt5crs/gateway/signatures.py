@@ -158,7 +158,10 @@ class Signatures:
             ProtocolError: What was signed is not a statement.
         """
         if not principal.kinds & SIGNED:  # before anything is spent on it
-            raise Denied(f"{principal.name} is {principal.role.value}, and may do nothing that is signed")
+            raise Denied(
+                f"{principal.name} is {principal.role.value} and may not trade",
+                hint="ask the gateway's owner for a key with another role",
+            )
         current = self._access.current(principal)
         if current is None:
             raise KeyRefused(f"the key {principal.key_id} of {principal.name} is not known any more")

@@ -83,8 +83,11 @@ def read(path: Path) -> bytes:
             from mt5crs.private import windows
 
             windows.check(path)
-        elif os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise NotPrivate(path, "can be read by others", f"chmod 600 {path}")
+        else:
+            status = os.fstat(file.fileno())
+            _check_owner(path, status)
+            if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise NotPrivate(path, "can be read by others", f"chmod 600 {path}")
         return _content(file, path)
 
 
@@ -116,15 +119,24 @@ def make_folder(path: Path) -> None:
 
 
 def check_unchangeable(path: Path, status: os.stat_result) -> None:
-    """Refuse what others than its owner can change, as its mode says.
+    """Refuse what others than us and the administrator can change, as its owner and mode say.
 
     On Windows nothing is looked at: there the folder's list, as `make_folder` makes it, keeps others out.
 
     Raises:
         NotPrivate: Others can.
     """
-    if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if os.name != "posix":
+        return
+    _check_owner(path, status)
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise NotPrivate(path, "can be changed by others", f"chmod go-w {path}")
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Refuse what belongs to somebody else, who can change it whatever its mode is."""
+    if status.st_uid not in (0, os.geteuid()):
+        raise NotPrivate(path, "belongs to another user", f"chown it to yourself, or copy it: {path}")
 
 
 def _opened(path: Path) -> BinaryIO:
