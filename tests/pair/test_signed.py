@@ -17,6 +17,8 @@ from mt5crs.heads import HeadFile
 from mt5crs.journal.chain import Event, link
 from mt5crs.journal.entries import parts_of
 from mt5crs.journal.proofs import Pins, Proof, Signatures, prove
+from mt5crs.journal.states import NoticeKind
+from mt5crs.journal.store import Notice
 from mt5crs.security.keyfiles import raw
 from mt5crs.security.keys import revoke_client, rotate_client
 from mt5crs.security.signing import SIGNATURE, Signer, opened
@@ -345,8 +347,19 @@ def test_no_order_goes_to_a_journal_that_was_cut(bridge: KeyedBridge, copy: Path
     restore(bridge, copy)
     failure = bridge.call("order_send", BUY, key="k6").failure
     assert isinstance(failure, SplitBrain)
-    assert "it was cut, or is an older copy" in failure.message
+    assert "was cut, is an older copy, or was written anew" in failure.message
     assert bridge.terminal.calls.count("order_send") == 5
+
+
+def test_nor_to_one_that_has_grown_since(bridge: KeyedBridge, copy: Path) -> None:
+    assert bridge.call("order_send", BUY, key="k1").value.retcode == 10009
+    restore(bridge, copy)
+    for _ in range(10):
+        bridge.journal.notify([Notice(NoticeKind.OPERATOR, "somebody")])
+    assert isinstance(bridge.call("order_send", BUY, key="k1").failure, SplitBrain)
+    bridge.session = bridge.connect()
+    assert isinstance(bridge.call("order_send", BUY, key="k1").failure, SplitBrain)  # it stays so
+    assert bridge.terminal.calls.count("order_send") == 1
 
 
 def test_another_process_with_the_same_keys_knows_it_too(bridge: KeyedBridge, copy: Path) -> None:

@@ -72,11 +72,12 @@ class KeptHeads:
         self._file = HeadFile(keys.with_name(f"{keys.name}.heads"))
         self.pins = Pins(self._known(), self._keep)
 
-    def _known(self) -> dict[str, int]:
-        known: dict[str, int] = {}
+    def _known(self) -> dict[str, tuple[int, bytes]]:
+        known: dict[str, tuple[int, bytes]] = {}
         try:
             for head in self._file.heads().heads:
-                known[head.journal] = max(head.events, known.get(head.journal, 0))
+                if head.events >= known.get(head.journal, (0, b""))[0]:
+                    known[head.journal] = head.events, head.link
         except SettingError:  # none yet, or one that cannot be written either, which is logged
             pass
         return known

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -116,6 +116,20 @@ class Desk:
         """Where the journal ends: its number of events, and the link of the last one."""
         journal = self.orders.journal
         return (0, b"") if journal is None else journal.head
+
+    def holds(self, heads: Sequence[tuple[str, int, bytes]]) -> bool:
+        """Whether the journal has what a client knows of it; one that cannot be read takes no order anyway.
+
+        Args:
+            heads: Journals' ids, their number of events and their last link, as they were told before.
+        """
+        journal = self.orders.journal
+        try:
+            return journal is None or all(
+                journal.link_of(events) == link for id_, events, link in heads if id_ and id_ == journal.id
+            )
+        except JournalUnusable:
+            return True
 
     def pass_time(self, now: float) -> float:
         """Look after what nobody answers; return the seconds until that is worth doing again."""

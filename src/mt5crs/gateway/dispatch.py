@@ -74,6 +74,7 @@ PATIENCE = 0.5
 """Seconds after which the rest of a `Many` is refused: everybody else waits for it."""
 NAME_LENGTH = 128
 WATCHES_PER_HELLO = 1024
+HEADS_PER_HELLO = 64
 
 NOTHING: Frames = []
 
@@ -296,7 +297,7 @@ class Dispatch:
             self.stream_port,
             self._desk.account,
             self._desk.journal,
-            self._desk.head[0],
+            self._desk.holds(message.heads[:HEADS_PER_HELLO]),
         )
         return [encode(welcome)]
 

@@ -72,6 +72,13 @@ class Reading:
         )
         return [Entry.of([Event(*row)]) for row in rows]
 
+    def link_of(self, number: int) -> bytes | None:
+        """Return the link of an event, None where there is no such event."""
+        if not 0 < number < 2**63:
+            return None
+        rows = self._file.rows("select link from events where number = ?", (number,))
+        return rows[0][0] if rows else None
+
     def notices(self, count: int, kinds: Collection[NoticeKind] = tuple(NoticeKind)) -> list[Event]:
         """Return the latest notices, the oldest of them first.
 

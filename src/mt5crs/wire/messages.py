@@ -58,12 +58,14 @@ class Hello(Message, tag="hello"):
         software: Program and version, for the gateway's log.
         speaks: Protocol versions that the client understands.
         watches: What it watches (`symbol` or `book`, and the symbol): established again where needed.
+        heads: Where journals ended that it knows: a journal's id, its number of events, the last one's link.
     """
 
     client: str
     software: str
     speaks: list[int]
     watches: list[tuple[str, str]] = []
+    heads: list[tuple[str, int, bytes]] = []
 
 
 class Ask(Message, tag="ask"):
@@ -136,7 +138,7 @@ class Welcome(Message, tag="welcome"):
         stream_port: Where streams are published.
         account: The account that the terminal trades for, as `login@server`.
         journal: The id of the journal that keeps its orders; "" for one that ends with the gateway's process.
-        events: How many events that journal has.
+        whole: Whether that journal still has what the client's head of it says.
     """
 
     protocol: int
@@ -147,7 +149,7 @@ class Welcome(Message, tag="welcome"):
     stream_port: int
     account: str = ""
     journal: str = ""
-    events: int = 0
+    whole: bool = True
 
 
 class Reply(Message, tag="reply"):

@@ -1,4 +1,4 @@
-"""What a client has met first, and keeps to: an account, its journal, and how far that journal went."""
+"""What a client has met first, and keeps to: an account, its journal, and where that journal ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from mt5crs.errors import SplitBrain, WrongAccount
 from mt5crs.wire.messages import Receipt, Welcome
 
+HEADS = 16
+"""Journals whose heads are told to a gateway."""
 Keep = Callable[[str, int, bytes], None]
 """Keeps where a journal ended: its id, its number of events, the last one's link."""
 
@@ -19,7 +21,7 @@ class Pins:
     """What a client keeps to, shared by its connections.
 
     Args:
-        heads: Where journals ended that were met before: their number of events, by their ids.
+        heads: Where journals ended that were met before: number of events and last link, by their ids.
         keep: Keeps where a journal ends now.
 
     Attributes:
@@ -29,32 +31,33 @@ class Pins:
 
     __slots__ = ("_heads", "_keep", "account", "journal")
 
-    def __init__(self, heads: Mapping[str, int] | None = None, keep: Keep = _keep_nothing) -> None:
+    def __init__(
+        self, heads: Mapping[str, tuple[int, bytes]] | None = None, keep: Keep = _keep_nothing
+    ) -> None:
         self._heads = dict(heads or {})
         self._keep = keep
         self.account = ""
         self.journal = ""
 
-    def heads(self) -> Mapping[str, int]:
-        """Return where each journal ended when it was heard of last: what a later `Welcome` must reach."""
-        return dict(self._heads)
+    def heads(self) -> list[tuple[str, int, bytes]]:
+        """Return where journals ended when they were heard of last: they must have that still."""
+        return [(journal, *head) for journal, head in list(self._heads.items())[-HEADS:]]
 
     def see(self, receipt: Receipt) -> None:
         """Take in where the journal ends."""
-        if self.journal and receipt.events > self._heads.get(self.journal, 0):
-            self._heads[self.journal] = receipt.events
+        if self.journal and receipt.events > self._heads.get(self.journal, (0, b""))[0]:
+            self._heads[self.journal] = receipt.events, receipt.link
             self._keep(self.journal, receipt.events, receipt.link)
 
     def meet(self, welcome: Welcome) -> None:
         """Take in a gateway's greeting."""
         self.account = self.account or welcome.account
 
-    def check(self, welcome: Welcome, heads: Mapping[str, int], where: str) -> None:
+    def check(self, welcome: Welcome, where: str) -> None:
         """See that a trade goes to the account and to the journal that it belongs to.
 
         Args:
             welcome: How the gateway introduced itself.
-            heads: What `heads` returned before it was asked to.
             where: The gateway's address.
 
         Raises:
@@ -72,11 +75,11 @@ class Pins:
                 f" ({welcome.journal[:8] or 'none'} instead of {self.journal[:8]})",
                 hint="was it replaced, or does another gateway answer? A new client takes it as it is",
             )
-        before = heads.get(welcome.journal, 0) if welcome.journal else 0
-        if welcome.events < before:
+        if not welcome.whole:
+            events, _ = self._heads.get(welcome.journal, (0, b""))
             raise SplitBrain(
-                f"the journal of {where} has {welcome.events} events, and had {before}: it was cut, or is an"
-                " older copy, and no longer knows what was sent",
+                f"the journal of {where} no longer has what this client was told of it (event {events}): it"
+                " was cut, is an older copy, or was written anew, and may not know what was sent",
                 hint="`mt5crs journal verify --head` proves it; docs/journal.md says what to do",
             )
         self.journal = welcome.journal

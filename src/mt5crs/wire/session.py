@@ -19,7 +19,7 @@ definite: nothing happened), and the session greets the new one and asks again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from mt5crs.errors import (
@@ -101,7 +101,6 @@ class Session:
         self._where = where
         self._watches = watches
         self._pins = pins or Pins()
-        self._heads: Mapping[str, int] = {}
         self._sign = sign
         self._next = 1
         self._pending: dict[int, Pending] = {}
@@ -211,7 +210,7 @@ class Session:
         if trade.is_lost and trade.went_to != (welcome.account, welcome.journal):
             raise self._unknown(trade, "the gateway was started again without the journal that it went to")
         trade.went_to = None  # until it leaves
-        self._pins.check(welcome, self._heads, self._where)
+        self._pins.check(welcome, self._where)
 
     def _unknown(self, trade: Pending, why: str) -> OutcomeUnknown:
         return OutcomeUnknown(f"{trade.op.name} was sent to {self._where}, and {why}", key=trade.key)
@@ -220,8 +219,8 @@ class Session:
         if self._greeted_at >= 0.0:
             return
         self._greeted_at = now
-        self._heads = self._pins.heads()
-        hello = Hello(self._client, self._software, list(SPEAKS), sorted(self._watches))
+        watches, heads = sorted(self._watches), self._pins.heads()
+        hello = Hello(self._client, self._software, list(SPEAKS), watches, heads)
         self.outbox.append((encode(hello), None))
 
     def _unqueue(self, pending: Pending) -> None:
