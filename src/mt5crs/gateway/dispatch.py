@@ -211,7 +211,8 @@ class Dispatch:
             self._operations.end(gone.holder)
 
     def look(self, by_id: Mapping[str, Principal]) -> None:
-        """Let go of the connections whose principal is shut out or is somebody else now."""
+        """Let go of the connections and orders of those who are shut out, or are somebody else now."""
+        self._desk.orders.shut_out({principal.name for principal in by_id.values()})
         for peer, known in list(self._peers.items()):
             if by_id.get(known.principal.key_id) is not known.principal:
                 self.forget(peer)

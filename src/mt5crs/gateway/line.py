@@ -1,7 +1,7 @@
 """Orders before their intent is written: in line for the server's time, and for the guard's word."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from mt5crs.errors import BridgeError
 from mt5crs.gateway.order import Order, is_tagged
@@ -90,6 +90,13 @@ class Line:
         self.is_ripe = True
         for order in self._orders:
             order.is_timed = True
+
+    def leave(self, principals: Collection[str]) -> list[Order]:
+        """Return the orders of all but some principals; they wait no more."""
+        gone = [order for order in (*self.through, *self._orders) if order.principal not in principals]
+        self.through = [order for order in self.through if order.principal in principals]
+        self._orders = deque(order for order in self._orders if order.principal in principals)
+        return gone
 
     def note_facts(self) -> None:
         """Note that a look of the guard has ended."""

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from math import inf
 from typing import Any
@@ -21,6 +21,7 @@ from mt5crs.errors import (
     Expired,
     JournalUnusable,
     KeyConflict,
+    KeyRefused,
     NotExecuted,
     OutcomeUnknown,
 )
@@ -34,6 +35,7 @@ from mt5crs.journal.store import Begin, Journal, Told
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NOT_FOUND, SUCCESS
 from mt5crs.model import Tick
 from mt5crs.operation import Result, Unasked, done
+from mt5crs.principals import OWN
 from mt5crs.terminal.port import Deferred, TerminalPort, then
 
 log = logging.getLogger(__name__)
@@ -157,6 +159,15 @@ class Orders:
 
     def _refuse(self, order: Order, error: BridgeError) -> None:
         self._settle(order, Unasked(ORDER_SEND, error))
+
+    def shut_out(self, known: Collection[str]) -> None:
+        """Refuse the orders that wait of those whose keys are not known any more.
+
+        Args:
+            known: The names of those whose keys are known.
+        """
+        for order in self._line.leave({*known, *OWN}):
+            self._refuse(order, KeyRefused(f"the key of {order.principal} is not known any more"))
 
     def note_facts(self) -> None:
         """Note that a look of the guard has ended."""
