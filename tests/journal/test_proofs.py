@@ -560,3 +560,53 @@ def test_bodies_that_were_dropped_too_early_are_found(path: Path) -> None:
         journal.id, list(journal.events())
     )
     journal.close()
+
+
+# ---- behind the last checkpoint ---------------------------------------------------------------------
+
+
+def appended(made: Any) -> Events:
+    """Put an order of the guard with its outcome, and a notice, behind the last checkpoint: without a key."""
+    journal, events, _ = made
+    begun, ended, denied = (
+        next(event for event in events if event.step == step) for step in ("begin", "finish", "denied")
+    )
+    number = len(events) + 1
+    order = rewritten(msgspec.structs.replace(begun, principal="guard", key="1-2-3"), by=b"")
+    extra = [
+        msgspec.structs.replace(order, number=number, entry=number),
+        msgspec.structs.replace(ended, number=number + 1, entry=number),
+        msgspec.structs.replace(denied, number=number + 2, entry=number + 2, step="resume", note=b"\x80"),
+    ]
+    return forged(journal, [*events, *extra])
+
+
+def test_what_nobody_signed_behind_the_last_checkpoint_is_told_and_strictly_refused(
+    path: Path, made: Any, verify: Verify
+) -> None:
+    journal, _, _ = made
+    assert verify("--journal", str(path), *PINNED, "--strict")[0] == 0
+    remade = appended(made)
+    into_file(path, remade)
+    code, out, err = verify("--journal", str(path), *PINNED)
+    assert code == 0
+    assert "checkpoints: 3 events after the last one, 3 of them not proved" in out
+    assert "3 events behind the last checkpoint: NOT PROVED" in err
+    code, _, err = verify("--journal", str(path), *PINNED, "--strict")
+    assert code == 1
+    assert "error: 3 events not proved" in err
+    kept = str(Head(journal, remade[-1].number, remade[-1].link))
+    assert verify("--journal", str(path), *PINNED, "--strict", "--head", kept)[::2] == (0, "")
+
+
+def test_what_a_client_signed_is_proved_there_and_its_outcome_is_not(made: Any) -> None:
+    journal, events, _ = made
+    cut = proof(journal, events[:-3])
+    assert [event.step for event in events[cut.covered : -3]] == ["begin", "finish"] * 2
+    assert (cut.faults, cut.unproved) == ([], 2)
+    assert proof(journal, events[:-3], Pins(PINS.gateways)).unproved == 4  # nobody checked the signatures
+
+
+def test_strictly_needs_the_gateways_key(path: Path, made: Any, verify: Verify) -> None:
+    code, _, err = verify("--journal", str(path), "--strict")
+    assert (code, "--strict needs the gateway's key" in " ".join(err.split())) == (2, True)

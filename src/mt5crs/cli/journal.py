@@ -334,6 +334,10 @@ def verify(
             metavar="[NAME:]ID:HEX", help="A client's public signing key, by its id; again for more."
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Fail on events behind the last checkpoint that nobody has signed."),
+    ] = False,
 ) -> None:
     """Prove that no event was changed, removed, inserted or moved; exit 1 and say where if one was.
 
@@ -343,6 +347,8 @@ def verify(
     from mt5crs.cli.proof import heads_of, joined, pinned, pins_of, proved, tell
 
     pins = joined([pins_of(gateway_key or (), signer or ()), *map(pinned, keys or ())])
+    if strict and not pins.gateways:
+        raise typer.BadParameter("--strict needs the gateway's key: --keys or --gateway-key")
     heads = heads_of(head or ())
     if file is None:
         with _journal(journal) as opened:
@@ -355,7 +361,7 @@ def verify(
                 proof = proved(*read(text, str(file)), pins, heads)
         except OSError as error:
             raise SettingError(f"{file} cannot be read: {error.strerror}") from error
-    tell(proof, pins)
+    tell(proof, pins, strict=strict)
 
 
 @app.command()

@@ -119,11 +119,11 @@ def _signatures(pins: Pins) -> Signatures | None:
     return Signatures(signing.SIGNATURE, signing.opened)
 
 
-def tell(proof: Proof, pins: Pins) -> None:
+def tell(proof: Proof, pins: Pins, *, strict: bool) -> None:
     """Say what was proved and what was not.
 
     Raises:
-        Failure: The journal was altered.
+        Failure: The journal was altered; where it is strict, also that it may have been at its end.
     """
     if proof.wrong:
         for fault in proof.faults:
@@ -134,6 +134,16 @@ def tell(proof: Proof, pins: Pins) -> None:
         )
     for line in report(proof, pins):
         typer.echo(line)
+    if proof.unproved and proof.checkpoints:
+        told = (
+            f"{_count(proof.unproved, 'event')} behind the last checkpoint: NOT PROVED, anybody who can write"
+        )
+        note(f"{told} the file can have made them up (a gateway that was stopped leaves none)")
+    if proof.unproved and strict:
+        raise Failure(
+            f"{_count(proof.unproved, 'event')} not proved",
+            hint="stop the gateway, or let it start and stop: it signs the end; or give a head from there",
+        )
 
 
 def report(proof: Proof, pins: Pins) -> Iterator[str]:
@@ -162,7 +172,7 @@ def _checkpoints(proof: Proof, pins: Pins) -> Iterator[str]:
     later = proof.chain.number - proof.covered
     yield f"checkpoints: {proof.checkpoints} signed by {keys}: {how}"
     if later:
-        yield f"checkpoints: {_count(later, 'event')} after the last one"
+        yield f"checkpoints: {_count(later, 'event')} after the last one, {proof.unproved} of them not proved"
 
 
 def _requests(proof: Proof) -> Iterator[str]:

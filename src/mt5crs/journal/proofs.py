@@ -85,6 +85,7 @@ class Proof:
         checkpoints: How many checkpoints hold.
         keys: The keys that signed them.
         covered: The number of the last one.
+        unproved: How many events stand behind it, and behind the last head that holds, that no client signed.
         signed: How many requests were found to be signed by their clients.
         unchecked: How many are signed by keys that are not known, by client and id of the key.
         unsigned: How many requests came without a signature before there were checkpoints.
@@ -107,7 +108,7 @@ class Proof:
         self.faults: list[str] = []
         self.wrong = 0
         self.chain = Chain(journal)
-        self.checkpoints = self.covered = 0
+        self.checkpoints = self.covered = self.unproved = 0
         self.keys: set[bytes] = set()
         self.signed = self.unsigned = self.own = 0
         self.unchecked: Counter[tuple[str, str]] = Counter()
@@ -143,9 +144,13 @@ class Proof:
             self.dropped += 1
             if self._bare is None or event.at > self._bare.at:
                 self._bare = event
-        check = self.CHECKS.get(event.step)
+        check, signed = self.CHECKS.get(event.step), self.signed
         if check is not None:
             check(self, event, before)
+        if event.number in (self.covered, self.until):
+            self.unproved = 0
+        elif self.signed == signed:
+            self.unproved += 1
 
     def end(self) -> None:
         """Say what shows at the end alone."""
