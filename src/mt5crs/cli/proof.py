@@ -1,19 +1,28 @@
 """What `mt5crs journal verify` is given from elsewhere, and what it says of a journal."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from mt5crs.cli.report import Failure, note
 from mt5crs.errors import SettingError
+from mt5crs.guard.kills import PREFIX, kills_of
 from mt5crs.heads import Head, HeadFile
 from mt5crs.journal.chain import Event
 from mt5crs.journal.proofs import Pins, Proof, Signatures, prove
 from mt5crs.journal.seen import Seen
+from mt5crs.journal.states import NoticeKind
+
+if TYPE_CHECKING:
+    from mt5crs.journal.store import Journal
 
 KEY = 32
 """Bytes of a public key."""
+SETTLED = 1.0
+"""Seconds in which a gateway that turned a kill switch has written both its mark and its notice."""
 
 
 def pins_of(gateways: Sequence[str], signers: Sequence[str]) -> Pins:
@@ -107,6 +116,34 @@ def proved(journal: str, events: Iterable[Event], pins: Pins, heads: Iterable[He
         )
     finally:
         seen.close()
+
+
+def switch_faults(journal: "Journal") -> list[str]:
+    """Return which kill switches are not as the journal's notices say they are, in words.
+
+    The marks of those that are on stand beside the chain. A gateway writes its mark a moment before the
+    notice, so what differs is looked at once more.
+    """
+    found = _switch_faults(journal)
+    if found:
+        time.sleep(SETTLED)
+        found = _switch_faults(journal)
+    return found
+
+
+def _switch_faults(journal: "Journal") -> list[str]:
+    marked = kills_of(journal.marks(PREFIX))
+    told = journal.switched()
+    noticed = {name for name, event in told.items() if event.step == NoticeKind.KILL.value}
+    faults = [
+        f"the kill switch of {name or 'all orders'} was turned on by event {told[name].number}, and its mark"
+        " was taken away"
+        for name in sorted(noticed - marked.keys())
+    ]
+    return faults + [
+        f"the kill switch of {name or 'all orders'} is on, and no notice says that it was turned on"
+        for name in sorted(marked.keys() - noticed)
+    ]
 
 
 def _signatures(pins: Pins) -> Signatures | None:
