@@ -10,7 +10,8 @@ import typer
 from mt5crs.cli.report import Failure, note
 from mt5crs.errors import SettingError
 from mt5crs.guard.kills import PREFIX, kills_of
-from mt5crs.heads import Head, HeadFile
+from mt5crs.heads import Head
+from mt5crs.heads import read as read_heads
 from mt5crs.journal.chain import Event
 from mt5crs.journal.proofs import Pins, Proof, Signatures, prove
 from mt5crs.journal.seen import Seen
@@ -94,7 +95,11 @@ def heads_of(values: Sequence[str]) -> list[Head]:
         if not path.is_file():
             heads.append(Head.parse(value))
             continue
-        kept = HeadFile(path).heads()
+        try:
+            with path.open("rb") as lines:  # somebody else's, maybe
+                kept = read_heads(lines)
+        except OSError as error:
+            raise SettingError(f"{path} cannot be read: {error.strerror}") from error
         if kept.unreadable:
             note(f"{path}: {kept.unreadable} lines are no heads, and left out")
         if not kept.heads:
