@@ -8,6 +8,7 @@ own; `mt5crs journal verify --head FILE` compares a journal with them.
 import errno
 import logging
 import os
+import stat
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +29,10 @@ LINK = 32
 """Bytes of a link."""
 TRIES = 3
 """Times that a head is written anew where another process puts a new file in place at that moment."""
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_SAFE = sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"))
+"""No link is followed, and a pipe holds up nobody."""
+_READ = os.O_RDONLY | _SAFE
+_WRITE = os.O_RDWR | os.O_APPEND | os.O_CREAT | _SAFE
 
 
 class Head(NamedTuple):
@@ -125,7 +129,7 @@ class HeadFile:
     def _write(self, line: bytes) -> None:
         for _ in range(TRIES):
             if self._file < 0:
-                self._file = os.open(self.path, _FLAGS, 0o600)
+                self._file = _opened(self.path, _WRITE)
             torn, self._is_torn = self._is_torn, True
             told = b"\n" + line if torn else line
             self._is_torn = os.write(self._file, told) != len(told)
@@ -148,7 +152,8 @@ class HeadFile:
                 return
             content = _read(old, os.fstat(old).st_size - self._largest // 2).partition(b"\n")[2]
             end = os.lseek(old, 0, os.SEEK_CUR)
-            new = os.open(beside, _FLAGS | os.O_TRUNC, 0o600)
+            beside.unlink(missing_ok=True)  # what a process of the same number has left
+            new = _opened(beside, _WRITE | os.O_EXCL)
             try:
                 _lock(new)
                 _write_all(new, content)
@@ -156,18 +161,18 @@ class HeadFile:
                     _write_all(new, _read(old, end))  # what came meanwhile; who writes later sees it is gone
             finally:
                 os.close(new)
+                beside.unlink(missing_ok=True)
         finally:
-            beside.unlink(missing_ok=True)
             os.close(old)
 
     def heads(self) -> Kept:
         """Return what the file holds.
 
         Raises:
-            SettingError: It cannot be read.
+            SettingError: It cannot be read, or is not a file of ours.
         """
         try:
-            with self.path.open("rb") as lines:
+            with os.fdopen(_opened(self.path, _READ), "rb") as lines:
                 return read(lines)
         except OSError as error:
             raise SettingError(f"{self.path} cannot be read: {error.strerror}") from error
@@ -201,6 +206,25 @@ def _parsed(line: bytes) -> Head | None:
         return Head.parse(line.decode())
     except (SettingError, UnicodeDecodeError):
         return None
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Open a regular file of our own.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    file = os.open(path, flags, 0o600)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "belongs to another user", str(path))
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _read(file: int, start: int) -> bytes:

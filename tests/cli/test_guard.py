@@ -1,6 +1,8 @@
 """`mt5crs kill`, `resume` and `limits` against real gateways, and straight into their journals."""
 
+import getpass
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +82,49 @@ def test_kill_in_the_journal_of_a_gateway_that_does_not_run(journaled: Gateway, 
     journaled.start()
     with journaled.client() as mt5, pytest.raises(Killed):
         mt5.order_send(BUY)
+
+
+def test_what_an_operator_does_to_the_file_is_a_notice(journaled: Gateway, journal: Path) -> None:
+    journaled.end()
+    file = ("--journal", str(journal))
+    on = mt5crs("kill", "typo", "--reason", "fat fingers", *file)
+    assert on.returncode == 0
+    assert "no order of 'typo': is that the name?" in on.stderr
+    assert mt5crs("resume", "typo", *file).returncode == 0
+    told = json.loads(
+        mt5crs("journal", "notices", "--kind", "kill", "--kind", "resume", "--json", *file).stdout
+    )
+    assert [row["kind"] for row in told] == ["kill", "resume"]
+    assert {row["principal"] for row in told} == {getpass.getuser()}
+    assert told[0]["note"] == {"name": "typo", "why": "fat fingers", "close": False, "by": "operator"}
+    assert told[1]["note"] == {"name": "typo", "by": "operator"}
+    assert mt5crs("journal", "verify", *file).returncode == 0
+
+
+def edit(journal: Path, statement: str) -> None:
+    database = sqlite3.connect(journal)
+    database.execute(statement)
+    database.commit()
+    database.close()
+
+
+def test_a_mark_that_was_taken_away_or_put_in_is_found(journaled: Gateway, journal: Path) -> None:
+    journaled.end()
+    file = ("--journal", str(journal))
+    assert mt5crs("kill", *file).returncode == 0
+    assert mt5crs("journal", "verify", *file).returncode == 0
+    edit(journal, "delete from meta where name = 'kill:'")
+    edit(journal, "insert into meta values ('kill:tim', '?')")
+    told = mt5crs("journal", "verify", *file)
+    assert told.returncode == 1
+    assert "the kill switch of all orders was turned on by event" in told.stderr
+    assert "the kill switch of tim is on, and no notice says that it was turned on" in told.stderr
+    journaled.start()
+    with journaled.client() as mt5, pytest.raises(Killed, match="its mark was taken out of the journal"):
+        mt5.order_send(BUY)
+    assert mt5crs("resume", *file).returncode == 0
+    with journaled.client() as mt5:
+        assert mt5.order_send(BUY) is not None
 
 
 def test_a_gateway_that_does_not_answer_leaves_the_journal(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Heads in a file: as text, from several processes at once, and on a disk that is full."""
 
+import os
 import resource
 import stat
 import subprocess
@@ -133,3 +134,43 @@ def test_several_processes_keep_heads_at_once(tmp_path: Path, largest: int) -> N
     for name, own in numbers.items():  # what is left of each is its newest, without a hole
         assert own == set(range(COUNT - len(own), COUNT)), name
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "another user's"])
+def test_what_is_no_file_of_ours_is_neither_written_nor_read(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, target = tmp_path / "heads", tmp_path / "target"
+    target.write_text(f"{head(7)}\n")
+    if kind == "link":
+        path.symlink_to(target)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text(f"{head(7)}\n")
+        other = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: other)
+    file = HeadFile(path)
+    file.keep(head(8))
+    assert file.lost == 1
+    assert len(caplog.records) == 1
+    assert target.read_text() == f"{head(7)}\n"
+    with pytest.raises(SettingError, match="cannot be read"):
+        file.heads()
+
+
+def test_the_draft_of_a_cut_follows_no_link(tmp_path: Path) -> None:
+    path, target = tmp_path / "heads", tmp_path / "target"
+    target.write_text("mine")
+    beside = path.with_name(f"heads.{os.getpid()}.new")
+    beside.symlink_to(target)
+    file = HeadFile(path, largest=1000)
+    for number in range(20):
+        file.keep(head(number))
+    file.close()
+    assert file.lost == 0
+    assert target.read_text() == "mine"
+    assert not beside.is_symlink()
+    assert file.heads().heads[-1] == head(19)

@@ -16,7 +16,7 @@ from mt5crs.journal.chain import Event
 from mt5crs.journal.entries import encode
 from mt5crs.journal.proofs import Pins, prove
 from mt5crs.journal.states import NoticeKind, Step
-from mt5crs.journal.store import Begin, Journal, Told
+from mt5crs.journal.store import KEEP, Begin, Journal, Notice, Told
 from tests.journal.forgery import (
     ACCOUNT,
     BUY,
@@ -40,6 +40,7 @@ from tests.journal.forgery import (
     traded,
 )
 
+AGE = int(KEEP * 1e9)
 Events = list[Event]
 Verify = Callable[..., tuple[int, str, str]]
 
@@ -464,18 +465,21 @@ def test_many_faults_are_counted_and_some_are_named(made: Any) -> None:
 
 
 def test_a_pruned_journal_says_so_and_its_checkpoint_holds_what_was_dropped(path: Path) -> None:
-    journal = opening(path, Clock())
+    clock = Clock()
+    journal = opening(path, clock)
+    journal.notify([Notice(NoticeKind.STARTED, "gateway")])
     journal.checkpoint()
     heads = traded(journal, "a", "b")
     journal.begin([asked("open")])
     number, before = journal.head
-    assert journal.prune(keep=-1.0) == 4
+    clock.now += AGE
+    assert journal.prune() == 4
     events = list(journal.events())
     assert [event.step for event in events[number:]] == ["pruned", "checkpoint"]
     pruned = proof(journal.id, events, heads=heads)
     assert (pruned.faults, pruned.dropped, pruned.signed, pruned.covered) == ([], 4, 1, len(events))
-    assert pruned.checkpoints == 1
-    assert journal.prune(keep=-1.0) == 0
+    assert pruned.checkpoints == 2
+    assert journal.prune() == 0
     assert journal.head[0] == len(events)
     assert before == events[number - 1].link
     journal.close()
@@ -488,9 +492,9 @@ def test_bodies_that_are_gone_without_a_notice_are_found(path: Path, made: Any) 
     bare[place] = msgspec.structs.replace(events[place], body=None)
     assert found(journal, bare) == [f"the body of event {place + 1} was dropped, and no notice says so"]
     later_on = Clock()
-    later_on.now = events[-1].at
+    later_on.now = events[-1].at + AGE
     opened = opening(path, later_on)
-    opened.prune(keep=-1.0)
+    opened.prune()
     (entry,) = opened.begin([asked("later")])
     opened.record([Told(entry.number, Step.FINISH, REJECTED)])
     opened.close()
@@ -501,3 +505,108 @@ def test_bodies_that_are_gone_without_a_notice_are_found(path: Path, made: Any) 
     guards = number_of(later, "begin", 5)  # still open, so nothing of it was dropped
     later[guards] = msgspec.structs.replace(later[guards], body=None)
     assert found(journal, later) == ["9 bodies were dropped, and notices tell of 8"]
+
+
+def bare(events: Events) -> Events:
+    return [msgspec.structs.replace(event, body=None) for event in events]
+
+
+def telling(events: Events, at: int, before: int) -> Event:
+    """Return a notice that all bodies were dropped, for the end of a journal."""
+    count = sum(event.body is not None for event in events)
+    note = encode({"bodies": count, "first": 1, "last": len(events), "before": before})
+    number = len(events) + 1
+    return Event(number, number, "pruned", at, ACCOUNT, "gateway", None, note, b"", None)
+
+
+def test_a_notice_that_the_gateway_did_not_sign_drops_nothing(made: Any) -> None:
+    journal, events, heads = made
+    at = events[-1].at + 2 * AGE
+    remade = forged(journal, [*bare(events), telling(events, at, at - AGE)])
+    faults = found(journal, remade, heads=heads)
+    assert f"event {len(remade)} says that bodies were dropped, and the gateway did not sign it" in faults
+    assert "no notice says so" in faults[-1]
+    assert found(journal, remade, Pins())  # this needs no key from elsewhere
+
+
+def test_the_gateways_next_checkpoint_does_not_sign_it_either(path: Path, made: Any) -> None:
+    """Neither where it is written directly behind, nor where the gateway says first that it has started."""
+    journal, events, _ = made
+    clock = Clock()
+    clock.now = events[-1].at + 2 * AGE
+    into_file(path, forged(journal, [*bare(events), telling(events, clock.now, clock.now - AGE)]))
+    for notices in ([], [Notice(NoticeKind.STARTED, "gateway")]):
+        opened = opening(path, clock)
+        if notices:
+            opened.notify(notices)
+        opened.checkpoint()
+        faults = found(journal, list(opened.events()))
+        opened.close()
+        assert (
+            f"event {len(events) + 1} says that bodies were dropped, and the gateway did not sign it"
+            in faults
+        )
+
+
+def test_bodies_that_were_dropped_too_early_are_found(path: Path) -> None:
+    journal = opening(path, Clock())
+    journal.notify([Notice(NoticeKind.STARTED, "gateway")])
+    journal.checkpoint()
+    traded(journal, "a")
+    assert journal.prune(keep=KEEP - 1.0) == 0
+    assert journal.prune(keep=-1.0) == 2
+    number = journal.head[0] - 1
+    assert f"event {number} says that bodies were dropped before they were old enough" in found(
+        journal.id, list(journal.events())
+    )
+    journal.close()
+
+
+# ---- behind the last checkpoint ---------------------------------------------------------------------
+
+
+def appended(made: Any) -> Events:
+    """Put an order of the guard with its outcome, and a notice, behind the last checkpoint: without a key."""
+    journal, events, _ = made
+    begun, ended, denied = (
+        next(event for event in events if event.step == step) for step in ("begin", "finish", "denied")
+    )
+    number = len(events) + 1
+    order = rewritten(msgspec.structs.replace(begun, principal="guard", key="1-2-3"), by=b"")
+    extra = [
+        msgspec.structs.replace(order, number=number, entry=number),
+        msgspec.structs.replace(ended, number=number + 1, entry=number),
+        msgspec.structs.replace(denied, number=number + 2, entry=number + 2, step="resume", note=b"\x80"),
+    ]
+    return forged(journal, [*events, *extra])
+
+
+def test_what_nobody_signed_behind_the_last_checkpoint_is_told_and_strictly_refused(
+    path: Path, made: Any, verify: Verify
+) -> None:
+    journal, _, _ = made
+    assert verify("--journal", str(path), *PINNED, "--strict")[0] == 0
+    remade = appended(made)
+    into_file(path, remade)
+    code, out, err = verify("--journal", str(path), *PINNED)
+    assert code == 0
+    assert "checkpoints: 3 events after the last one, 3 of them not proved" in out
+    assert "3 events behind the last checkpoint: NOT PROVED" in err
+    code, _, err = verify("--journal", str(path), *PINNED, "--strict")
+    assert code == 1
+    assert "error: 3 events not proved" in err
+    kept = str(Head(journal, remade[-1].number, remade[-1].link))
+    assert verify("--journal", str(path), *PINNED, "--strict", "--head", kept)[::2] == (0, "")
+
+
+def test_what_a_client_signed_is_proved_there_and_its_outcome_is_not(made: Any) -> None:
+    journal, events, _ = made
+    cut = proof(journal, events[:-3])
+    assert [event.step for event in events[cut.covered : -3]] == ["begin", "finish"] * 2
+    assert (cut.faults, cut.unproved) == ([], 2)
+    assert proof(journal, events[:-3], Pins(PINS.gateways)).unproved == 4  # nobody checked the signatures
+
+
+def test_strictly_needs_the_gateways_key(path: Path, made: Any, verify: Verify) -> None:
+    code, _, err = verify("--journal", str(path), "--strict")
+    assert (code, "--strict needs the gateway's key" in " ".join(err.split())) == (2, True)

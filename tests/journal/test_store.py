@@ -16,7 +16,7 @@ import pytest
 from mt5crs.errors import JournalUnusable, KeyConflict, SettingError
 from mt5crs.journal import chain, export
 from mt5crs.journal.entries import Entry
-from mt5crs.journal.file import PAGE
+from mt5crs.journal.file import LARGEST, PAGE
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import Begin, Journal, Told
 
@@ -378,3 +378,51 @@ def test_what_an_export_says_is_what_it_holds(journal: Journal) -> None:
     assert changed != line
     with pytest.raises(SettingError, match="not what its event holds"):
         list(export.read([heading, changed], "copy")[1])
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("create table more (x)", "table 'more'"),
+        ("create index more on events (at)", "index 'more'"),
+        ("create trigger more after insert on events begin delete from meta; end", "trigger 'more'"),
+        ("create view more as select 1", "view 'more'"),
+        ("drop index keys", "index 'keys'"),
+        ("alter table meta add column more", "table 'meta'"),
+    ],
+)
+@pytest.mark.parametrize("writes", [True, False])
+def test_tables_that_somebody_changed_are_not_used(
+    path: Path, journal: Journal, statement: str, told: str, writes: bool
+) -> None:
+    journal.close()
+    other = sqlite3.connect(path)
+    other.execute(statement)
+    other.close()
+    with pytest.raises(JournalUnusable, match=f"its {told} is not as the gateway made it"):
+        Journal(path, ACCOUNT, writes=writes)
+
+
+def test_a_view_without_an_end_in_place_of_the_events_holds_up_nobody(path: Path, journal: Journal) -> None:
+    journal.close()
+    other = sqlite3.connect(path)
+    other.execute("alter table events rename to more")
+    other.execute(
+        "create view events as with recursive c (x) as (select 1 union all select x + 1 from c)"
+        " select more.* from more, c where c.x < 0"
+    )
+    other.close()
+    with pytest.raises(JournalUnusable, match="not as the gateway made it"):
+        Journal(path, ACCOUNT, writes=False)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="sqlite3 has no limits before")
+def test_a_value_that_fills_the_memory_is_not_read(path: Path, journal: Journal) -> None:
+    begin(journal, "k")
+    journal.close()
+    other = sqlite3.connect(path)
+    other.execute("update events set body = zeroblob(?)", (LARGEST + 1,))
+    other.commit()
+    other.close()
+    with pytest.raises(JournalUnusable, match="too big"):
+        Journal(path, ACCOUNT, writes=False)

@@ -388,3 +388,38 @@ def test_a_greeting_that_was_on_its_way_is_no_older_copy(bridge: KeyedBridge) ->
     op = OPERATIONS["order_send"]
     late.ask(op, op.signature.bind(op.name, (BUY,), {}), bridge.now, 5.0, "k2")
     assert late.outbox
+
+
+def test_where_a_journal_was_cut_the_file_of_heads_is_named(bridge: KeyedBridge, copy: Path) -> None:
+    keys = bridge.folder / "tim.key"
+    bridge.pins = KeptHeads(keys).pins
+    bridge.session = bridge.connect()
+    assert bridge.call("order_send", BUY, key="k").value.retcode == 10009
+    restore(bridge, copy)
+    failure = bridge.call("order_send", BUY, key="k2").failure
+    assert isinstance(failure, SplitBrain)
+    assert f"move {keys}.heads away" in failure.hint
+    Path(f"{keys}.heads").unlink()
+    bridge.pins = KeptHeads(keys).pins
+    bridge.session = bridge.connect()
+    assert bridge.call("order_send", BUY, key="k3").value.retcode == 10009
+
+
+def test_a_receipt_that_nobody_asked_for_tells_no_head(bridge: KeyedBridge) -> None:
+    assert bridge.call("order_send", BUY, key="k1").value.retcode == 10009
+    before = bridge.pins.heads()
+    assert before == [(bridge.journal.id, *bridge.journal.head)]
+    bridge.session.receive(encode(Receipt(999, "odd", 1, "", 2**62, bytes(32))), bridge.now)
+    asked = bridge.ask("version")  # a read, whose answer is no receipt
+    bridge.session.receive(encode(Receipt(asked, [500, 1, ""], 1, "", 2**62, bytes(32))), bridge.now)
+    assert bridge.pins.heads() == before
+
+
+@pytest.mark.parametrize(
+    ("events", "link"), [(2**64 - 1, bytes(32)), (2**63, bytes(32)), (-1, bytes(32)), (2**62, b"")]
+)
+def test_what_no_journal_can_say_is_not_kept(bridge: KeyedBridge, events: int, link: bytes) -> None:
+    assert bridge.call("order_send", BUY, key="k1").value.retcode == 10009
+    before = bridge.pins.heads()
+    bridge.pins.see(Receipt(1, None, 1, "", events, link))
+    assert bridge.pins.heads() == before

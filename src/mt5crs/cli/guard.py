@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mt5crs.cli.formats import fields_of, names_of
+from mt5crs.cli.journal import user_name
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
-from mt5crs.cli.report import Failure
+from mt5crs.cli.report import Failure, note
 from mt5crs.errors import BridgeError, JournalUnusable, TerminalMissing, Unreachable
 from mt5crs.guard.kills import CLOSING, PREFIX, Kill
+from mt5crs.journal.states import NoticeKind
 from mt5crs.model import LimitInfo
 
 if TYPE_CHECKING:
     from mt5crs.journal.store import Journal
 
 OPERATOR = "an operator"
+BY = "operator"
+"""How a notice tells that somebody wrote it who has the file, and not an admin with a key."""
 PATIENCE = 5.0
 """Seconds for which a journal that a gateway writes to at the moment is tried."""
 
@@ -64,7 +68,12 @@ def register(app: typer.Typer) -> None:
         """Turn a kill switch on: only what reduces the risk is carried out, until `mt5crs resume`."""
         if journal is not None:
             mark = Kill(time.time_ns(), OPERATOR, reason, CLOSING if close else "").mark()
-            _write(journal, lambda opened: opened.set_meta(PREFIX + name, mark))
+            told = {"name": name, "why": reason, "close": close}
+
+            def turn_on(opened: "Journal") -> None:
+                _switch(opened, NoticeKind.KILL, told, mark)
+
+            _write(journal, turn_on, name)
         else:
             _asked(lambda: call.client.kill(name, close, reason))
         typer.echo(f"the kill switch of {name or 'all orders'} is on")
@@ -76,10 +85,11 @@ def register(app: typer.Typer) -> None:
         if journal is not None:
 
             def turn_off(opened: "Journal") -> None:
-                found.append(opened.meta(PREFIX + name) is not None)
-                opened.set_meta(PREFIX + name, None)
+                found.append(_is_on(opened, name))
+                if found[-1]:
+                    _switch(opened, NoticeKind.RESUME, {"name": name}, None)
 
-            _write(journal, turn_off)
+            _write(journal, turn_off, name)
         else:
             found.append(_asked(lambda: call.client.resume(name)))
         if not found[-1]:
@@ -111,11 +121,29 @@ def _asked(ask: Callable[[], bool]) -> bool:
         ) from error
 
 
-def _write(path: Path, change: "Callable[[Journal], None]") -> None:
+def _switch(journal: "Journal", kind: NoticeKind, told: dict[str, Any], mark: str | None) -> None:
+    """Set or take away the mark of a kill switch, with the notice of it in the same transaction."""
+    from mt5crs.journal.store import Notice
+
+    notice = Notice(kind, user_name(), told | {"by": BY})
+    journal.notify([notice], {PREFIX + told["name"]: mark})
+
+
+def _is_on(journal: "Journal", name: str) -> bool:
+    """Whether a kill switch is on: by its mark, or by its notice where the mark was taken away."""
+    latest = journal.switched().get(name)
+    return journal.meta(PREFIX + name) is not None or (
+        latest is not None and latest.step == NoticeKind.KILL.value
+    )
+
+
+def _write(path: Path, change: "Callable[[Journal], None]", name: str) -> None:
     """Change a journal that a gateway may be writing to."""
     from mt5crs.journal.store import Journal
 
     opened = Journal(path, "", writes=False)
+    if name and not opened.has_principal(name):
+        note(f"the journal has no order of {name!r}: is that the name?")
     give_up = time.monotonic() + PATIENCE
     try:
         while True:

@@ -283,16 +283,20 @@ def resolve(
 
 
 def _by_operator(**note: Any) -> "Notice":
-    """Return the notice of what an operator does, under the name that the operating system has for them."""
-    from getpass import getuser
-
+    """Return the notice of what an operator does."""
     from mt5crs.journal.store import Notice
 
+    return Notice(NoticeKind.OPERATOR, user_name(), note)
+
+
+def user_name() -> str:
+    """Return the name that the operating system has for who runs this."""
+    from getpass import getuser
+
     try:
-        user = getuser()
+        return getuser()
     except (OSError, KeyError, ImportError):  # an account without a name
-        user = "unnamed"
-    return Notice(NoticeKind.OPERATOR, user, note)
+        return "unnamed"
 
 
 def _decided(entry: "Entry", step: Step, ticket: int | None) -> Any:
@@ -334,19 +338,27 @@ def verify(
             metavar="[NAME:]ID:HEX", help="A client's public signing key, by its id; again for more."
         ),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Fail on events behind the last checkpoint that nobody has signed."),
+    ] = False,
 ) -> None:
     """Prove that no event was changed, removed, inserted or moved; exit 1 and say where if one was.
 
     Against who could make the whole chain anew: the gateway's key, the clients' keys, and heads that were
     kept. It says each time what was proved and what was not.
     """
-    from mt5crs.cli.proof import heads_of, joined, pinned, pins_of, proved, tell
+    from mt5crs.cli.proof import heads_of, joined, pinned, pins_of, proved, switch_faults, tell
 
     pins = joined([pins_of(gateway_key or (), signer or ()), *map(pinned, keys or ())])
+    if strict and not pins.gateways:
+        raise typer.BadParameter("--strict needs the gateway's key: --keys or --gateway-key")
     heads = heads_of(head or ())
     if file is None:
         with _journal(journal) as opened:
             proof = proved(opened.id, opened.events(), pins, heads)
+            for fault in switch_faults(opened):
+                proof.add(fault)
     else:
         from mt5crs.journal.export import read
 
@@ -355,7 +367,7 @@ def verify(
                 proof = proved(*read(text, str(file)), pins, heads)
         except OSError as error:
             raise SettingError(f"{file} cannot be read: {error.strerror}") from error
-    tell(proof, pins)
+    tell(proof, pins, strict=strict)
 
 
 @app.command()

@@ -1,19 +1,32 @@
 """What `mt5crs journal verify` is given from elsewhere, and what it says of a journal."""
 
+import struct
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from mt5crs.cli.report import Failure, note
 from mt5crs.errors import SettingError
-from mt5crs.heads import Head, HeadFile
+from mt5crs.guard.kills import PREFIX, kills_of
+from mt5crs.heads import Head
+from mt5crs.heads import read as read_heads
 from mt5crs.journal.chain import Event
 from mt5crs.journal.proofs import Pins, Proof, Signatures, prove
 from mt5crs.journal.seen import Seen
+from mt5crs.journal.states import NoticeKind
+
+if TYPE_CHECKING:
+    from mt5crs.journal.store import Journal
 
 KEY = 32
 """Bytes of a public key."""
+Z85_KEY = 40
+"""Characters of one as key files have it."""
+SETTLED = 1.0
+"""Seconds in which a gateway that turned a kill switch has written both its mark and its notice."""
 
 
 def pins_of(gateways: Sequence[str], signers: Sequence[str]) -> Pins:
@@ -32,12 +45,17 @@ def pins_of(gateways: Sequence[str], signers: Sequence[str]) -> Pins:
 
 
 def _key(option: str, digits: str) -> bytes:
+    from zmq.utils import z85
+
     try:
-        key = bytes.fromhex(digits)
-    except ValueError:
+        key = z85.decode(digits) if len(digits) == Z85_KEY else bytes.fromhex(digits)
+    except (ValueError, struct.error):
         key = b""
     if len(key) != KEY:
-        raise typer.BadParameter(f"{option} {digits}: a key is {2 * KEY} hexadecimal digits")
+        raise typer.BadParameter(
+            f"{option} {digits}: a key is {2 * KEY} hexadecimal digits, or the {Z85_KEY} characters"
+            " that `mt5crs keys show` tells"
+        )
     return key
 
 
@@ -56,7 +74,8 @@ def pinned(path: Path) -> Pins:
 
     if not path.is_dir():
         own = decode(path, read_private(path), ClientFile)
-        return Pins(frozenset({raw(own.gateway_signing)}), {(own.name, own.key_id): raw(own.signing)})
+        # For any name: of its client's other keys, before a rotation and after, the file knows nothing.
+        return Pins(frozenset({raw(own.gateway_signing)}), {("", own.key_id): raw(own.signing)})
     gateway = decode(path / GATEWAY, read_private(path / GATEWAY), GatewayFile)
     entries = KeyRing(path).entries
     signers = {(name, key.id): raw(key.signing) for name, entry in entries.items() for key in entry.keys}
@@ -85,7 +104,11 @@ def heads_of(values: Sequence[str]) -> list[Head]:
         if not path.is_file():
             heads.append(Head.parse(value))
             continue
-        kept = HeadFile(path).heads()
+        try:
+            with path.open("rb") as lines:  # somebody else's, maybe
+                kept = read_heads(lines)
+        except OSError as error:
+            raise SettingError(f"{path} cannot be read: {error.strerror}") from error
         if kept.unreadable:
             note(f"{path}: {kept.unreadable} lines are no heads, and left out")
         if not kept.heads:
@@ -109,6 +132,34 @@ def proved(journal: str, events: Iterable[Event], pins: Pins, heads: Iterable[He
         seen.close()
 
 
+def switch_faults(journal: "Journal") -> list[str]:
+    """Return which kill switches are not as the journal's notices say they are, in words.
+
+    The marks of those that are on stand beside the chain. A gateway writes its mark a moment before the
+    notice, so what differs is looked at once more.
+    """
+    found = _switch_faults(journal)
+    if found:
+        time.sleep(SETTLED)
+        found = _switch_faults(journal)
+    return found
+
+
+def _switch_faults(journal: "Journal") -> list[str]:
+    marked = kills_of(journal.marks(PREFIX))
+    told = journal.switched()
+    noticed = {name for name, event in told.items() if event.step == NoticeKind.KILL.value}
+    faults = [
+        f"the kill switch of {name or 'all orders'} was turned on by event {told[name].number}, and its mark"
+        " was taken away"
+        for name in sorted(noticed - marked.keys())
+    ]
+    return faults + [
+        f"the kill switch of {name or 'all orders'} is on, and no notice says that it was turned on"
+        for name in sorted(marked.keys() - noticed)
+    ]
+
+
 def _signatures(pins: Pins) -> Signatures | None:
     try:
         from mt5crs.security import signing
@@ -119,11 +170,11 @@ def _signatures(pins: Pins) -> Signatures | None:
     return Signatures(signing.SIGNATURE, signing.opened)
 
 
-def tell(proof: Proof, pins: Pins) -> None:
+def tell(proof: Proof, pins: Pins, *, strict: bool) -> None:
     """Say what was proved and what was not.
 
     Raises:
-        Failure: The journal was altered.
+        Failure: The journal was altered; where it is strict, also that it may have been at its end.
     """
     if proof.wrong:
         for fault in proof.faults:
@@ -134,6 +185,16 @@ def tell(proof: Proof, pins: Pins) -> None:
         )
     for line in report(proof, pins):
         typer.echo(line)
+    if proof.unproved and proof.checkpoints:
+        told = (
+            f"{_count(proof.unproved, 'event')} behind the last checkpoint: NOT PROVED, anybody who can write"
+        )
+        note(f"{told} the file can have made them up (a gateway that was stopped leaves none)")
+    if proof.unproved and strict:
+        raise Failure(
+            f"{_count(proof.unproved, 'event')} not proved",
+            hint="stop the gateway, or let it start and stop: it signs the end; or give a head from there",
+        )
 
 
 def report(proof: Proof, pins: Pins) -> Iterator[str]:
@@ -162,7 +223,7 @@ def _checkpoints(proof: Proof, pins: Pins) -> Iterator[str]:
     later = proof.chain.number - proof.covered
     yield f"checkpoints: {proof.checkpoints} signed by {keys}: {how}"
     if later:
-        yield f"checkpoints: {_count(later, 'event')} after the last one"
+        yield f"checkpoints: {_count(later, 'event')} after the last one, {proof.unproved} of them not proved"
 
 
 def _requests(proof: Proof) -> Iterator[str]:

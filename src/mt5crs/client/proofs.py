@@ -70,7 +70,7 @@ class KeptHeads:
 
     def __init__(self, keys: Path) -> None:
         self._file = HeadFile(keys.with_name(f"{keys.name}.heads"))
-        self.pins = Pins(self._known(), self._keep)
+        self.pins = Pins(self._known(), self._keep, str(self._file.path))
 
     def _known(self) -> dict[str, tuple[int, bytes]]:
         known: dict[str, tuple[int, bytes]] = {}

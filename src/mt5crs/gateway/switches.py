@@ -4,6 +4,8 @@ import logging
 
 from mt5crs.errors import JournalUnusable
 from mt5crs.guard.kills import PREFIX, Kill, kills_of
+from mt5crs.journal.chain import Event
+from mt5crs.journal.states import NoticeKind
 from mt5crs.journal.store import Journal
 
 log = logging.getLogger(__name__)
@@ -19,16 +21,42 @@ class Switches:
     def __init__(self) -> None:
         self.on: dict[str, Kill] = {}
         self._journal: Journal | None = None
+        self._told: dict[str, Event] = {}  # the latest notice of each
+        self._heard = 0  # the last event that was looked at for them
         self._unwritten: dict[str, Kill] = {}
 
     def read(self, journal: Journal) -> None:
-        """Take in what the journal says; what could not be written yet is on as well."""
-        self._journal = journal
-        before, self.on = self.on, {**kills_of(journal.marks(PREFIX)), **self._unwritten}
+        """Take in what the journal says; what could not be written yet is on as well.
+
+        A mark says that one is on. Its notice, which is in the chain, says so too: where the mark is gone and
+        no notice says that it was turned off, somebody took it away, and the switch stays on.
+        """
+        marked = {**kills_of(journal.marks(PREFIX)), **self._unwritten}
+        held = {name: kill for name, kill in self._noticed(journal).items() if name not in marked}
+        before, self.on = self.on, held | marked
+        for name in held.keys() - before.keys():
+            log.error(
+                "the mark of the kill switch of %s was taken out of the journal, and no notice says that it"
+                " was turned off: it stays on until `mt5crs resume`; see `mt5crs journal verify`",
+                name or "all orders",
+            )
         for name in self.on.keys() - before.keys():
             log.warning("the kill switch of %s is %s", name or "all orders", self.on[name])
         for name in before.keys() - self.on.keys():
             log.warning("the kill switch of %s is off", name or "all orders")
+
+    def _noticed(self, journal: Journal) -> dict[str, Kill]:
+        """Return those that are on by their notices."""
+        if journal is not self._journal:
+            self._journal, self._told, self._heard = journal, {}, 0
+        last = journal.head[0]
+        self._told |= journal.switched(self._heard)
+        self._heard = last
+        return {
+            name: Kill(event.at, event.principal or "", "its mark was taken out of the journal")
+            for name, event in self._told.items()
+            if event.step == NoticeKind.KILL.value
+        }
 
     def of(self, principal: str) -> Kill | None:
         """Return the switch that is on for a principal's orders, None where none is."""

@@ -6,7 +6,9 @@ back whatever happens to the process. An operator's command writes without: it c
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,12 @@ LOOK = 250_000_000
 BUSY = 0.05
 """Seconds that another writer (an operator's command) is waited for."""
 MEMORY = ":memory:"
+SCHEMA = "select type, name, tbl_name, sql from sqlite_master order by type, name"
+TASKS = 100_000
+"""Instructions of SQLite after which reading what tables there are is given up: ours take a few dozen."""
+LARGEST = 1 << 24
+"""Bytes of the largest value that is read: a request is far smaller, a made-up one may fill the memory."""
+NO_MARKS: dict[str, Any] = {}
 HINTS = (
     ("locked", "another program writes to it: end that one, orders go on by themselves then"),
     ("full", "the disk is full: make room, orders go on by themselves then"),
@@ -111,6 +119,9 @@ class EventFile:
     def _prepare(self) -> str:
         """Make the tables, or see that they are ours; return the journal's id."""
         run = self._database.execute
+        run("pragma trusted_schema = off")
+        if sys.version_info >= (3, 11):
+            self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
         application, version = self._pragma("application_id"), self._pragma("user_version")
         if application != APPLICATION:
             if application or self.rows("select 1 from sqlite_master limit 1"):
@@ -123,6 +134,7 @@ class EventFile:
                 f"journal: {self.path} is of version {version}, this program writes {VERSION}",
                 hint="use the release that made it, or start with a new file",
             )
+        self._check_tables()
         run("pragma synchronous = full")
         run(f"pragma wal_autocheckpoint = {LOG_PAGES}")
         damage = self.rows("pragma quick_check(1)")[0][0]
@@ -130,6 +142,30 @@ class EventFile:
             raise sqlite3.DatabaseError(str(damage))
         journal: str = self.meta("id")
         return journal
+
+    def _check_tables(self) -> None:
+        """See that there is what we made and nothing else: somebody's trigger or view would run with us."""
+        found = self._tables()
+        with closing(sqlite3.connect(MEMORY)) as ours:
+            ours.executescript(TABLES)
+            expected = ours.execute(SCHEMA).fetchall()
+        if found != expected:
+            others = [row for row in found if row not in expected] or [
+                row for row in expected if row not in found
+            ]
+            kind, name = others[0][:2]
+            raise JournalUnusable(
+                f"the journal {self.path} cannot be used: its {kind} {name!r} is not as the gateway made it",
+                hint=DAMAGED,
+            )
+
+    def _tables(self) -> list[Any]:
+        """Return what the file has; it may be made so that this would never end."""
+        self._database.set_progress_handler(lambda: 1, TASKS)
+        try:
+            return self.rows(SCHEMA)
+        finally:
+            self._database.set_progress_handler(None, 0)
 
     def _make(self) -> None:
         run = self._database.execute
@@ -205,6 +241,7 @@ class EventFile:
         events: Callable[[tuple[int, bytes]], Iterable[Event]],
         reread: Callable[[], None],
         drops: Sequence[int] = (),
+        marks: Mapping[str, Any] = NO_MARKS,
     ) -> None:
         """Write events behind the last one, in one transaction; they are on disk when this returns.
 
@@ -212,6 +249,7 @@ class EventFile:
             events: Makes them, given the head; called again where another program came between.
             reread: Called before that: to take in what the other one wrote, and the new head.
             drops: The events whose bodies are dropped in the same transaction.
+            marks: What is set in it, as `set_meta` does.
 
         Raises:
             JournalUnusable: None of them is on disk.
@@ -232,7 +270,7 @@ class EventFile:
                 if not rows:
                     return
                 try:
-                    self._write(rows, drops)
+                    self._write(rows, drops, marks)
                 except sqlite3.IntegrityError:
                     if last:
                         raise
@@ -241,8 +279,8 @@ class EventFile:
                 self.head = rows[-1][0], link
                 return
 
-    def _write(self, rows: list[tuple[Any, ...]], drops: Sequence[int]) -> None:
-        if len(rows) == 1 and not drops:  # a statement alone is a transaction
+    def _write(self, rows: list[tuple[Any, ...]], drops: Sequence[int], marks: Mapping[str, Any]) -> None:
+        if len(rows) == 1 and not drops and not marks:  # a statement alone is a transaction
             self._database.execute(INSERT, rows[0])
             return
         self._database.execute("begin immediate")
@@ -250,6 +288,8 @@ class EventFile:
             self._database.executemany(INSERT, rows)
             if drops:
                 self._database.executemany(DROP, [(number,) for number in drops])
+            for name, value in marks.items():
+                self.set_meta(name, value)
             self._database.execute("commit")
         except BaseException:
             if self._database.in_transaction:

@@ -21,6 +21,7 @@ from mt5crs.journal import checkpoints
 from mt5crs.journal.chain import Chain, Event, start
 from mt5crs.journal.entries import REQUEST, SIGNED, digests_of, encode, parts_of
 from mt5crs.journal.states import NoticeKind, Step
+from mt5crs.journal.store import KEEP
 from mt5crs.principals import GUARD
 from mt5crs.statement import Statement
 
@@ -84,6 +85,7 @@ class Proof:
         checkpoints: How many checkpoints hold.
         keys: The keys that signed them.
         covered: The number of the last one.
+        unproved: How many events stand behind it, and behind the last head that holds, that no client signed.
         signed: How many requests were found to be signed by their clients.
         unchecked: How many are signed by keys that are not known, by client and id of the key.
         unsigned: How many requests came without a signature before there were checkpoints.
@@ -106,7 +108,7 @@ class Proof:
         self.faults: list[str] = []
         self.wrong = 0
         self.chain = Chain(journal)
-        self.checkpoints = self.covered = 0
+        self.checkpoints = self.covered = self.unproved = 0
         self.keys: set[bytes] = set()
         self.signed = self.unsigned = self.own = 0
         self.unchecked: Counter[tuple[str, str]] = Counter()
@@ -118,6 +120,7 @@ class Proof:
         self._is_new = is_new
         self._announced = 0  # bodies of which notices say that they were dropped
         self._bare: Event | None = None  # the latest one without its body, of which no notice says so yet
+        self._pruned_by: Event | None = None  # a notice of it whose checkpoint is due
         self._rewritten = 0  # the first event of which a head says that it is another one
         self._pending: dict[int, set[bytes]] = {}
         for head in heads:
@@ -135,17 +138,24 @@ class Proof:
         if not self.chain.is_readable:
             return
         self._compare(event.number, event.link)
+        if self._pruned_by is not None and event.step != NoticeKind.CHECKPOINT.value:
+            self._refuse_pruned()
         if event.was_dropped:
             self.dropped += 1
             if self._bare is None or event.at > self._bare.at:
                 self._bare = event
-        check = self.CHECKS.get(event.step)
+        check, signed = self.CHECKS.get(event.step), self.signed
         if check is not None:
             check(self, event, before)
+        if event.number in (self.covered, self.until):
+            self.unproved = 0
+        elif self.signed == signed:
+            self.unproved += 1
 
     def end(self) -> None:
         """Say what shows at the end alone."""
         last = self.chain.number
+        self._refuse_pruned()
         for number in sorted(self._pending):
             if number > last:
                 gone = number - last
@@ -305,6 +315,10 @@ class Proof:
             self.covered = event.number
             if len(self.keys) < TOLD:
                 self.keys.add(note.key)
+            if self._pruned_by is not None and self._pruned_by.at == event.at:
+                self._announce(self._pruned_by)
+                self._pruned_by = None
+        self._refuse_pruned()
 
     def _is_signed(self, note: checkpoints.Note) -> bool:
         if self._signatures is None:
@@ -316,14 +330,33 @@ class Proof:
             return False
 
     def _pruned(self, event: Event, before: tuple[int, bytes]) -> None:
+        """Believe a notice of dropped bodies, once there are checkpoints only with the one made with it.
+
+        Who cannot sign can append a notice, but cannot have the gateway sign at its very moment.
+        """
         told = _noted(event)
         bodies, limit = told.get("bodies"), told.get("before")
         if not isinstance(bodies, int) or not isinstance(limit, int):
             self.add(f"event {event.number} does not say what was dropped")
-            return
-        self._announced += bodies
-        if self._bare is not None and self._bare.at < limit:
+        elif not self.checkpoints:
+            self._announce(event)
+        elif event.at - limit < int(KEEP * 1e9):
+            self.add(f"event {event.number} says that bodies were dropped before they were old enough")
+        else:
+            self._pruned_by = event
+
+    def _announce(self, event: Event) -> None:
+        """Take bodies for dropped by the gateway, as a notice says."""
+        told = _noted(event)
+        self._announced += told["bodies"]
+        if self._bare is not None and self._bare.at < told["before"]:
             self._bare = None
+
+    def _refuse_pruned(self) -> None:
+        """Say that a notice of dropped bodies stands without its checkpoint, where one does."""
+        if self._pruned_by is not None:
+            number, self._pruned_by = self._pruned_by.number, None
+            self.add(f"event {number} says that bodies were dropped, and the gateway did not sign it")
 
     CHECKS: ClassVar[dict[str, Callable[["Proof", Event, tuple[int, bytes]], None]]] = {
         Step.BEGIN.value: _request,

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import msgspec
+
 from mt5crs.journal import tags
 from mt5crs.journal.chain import Event
 from mt5crs.journal.entries import Entry, decode
@@ -94,6 +96,30 @@ class Reading:
         )
         return [Event(*row) for row in reversed(rows)]
 
+    def switched(self, after: int = 0) -> dict[str, Event]:
+        """Return the latest notice of each kill switch, by its name: that it was turned on, or off.
+
+        Args:
+            after: Of those behind this event alone.
+        """
+        rows = self._file.rows(
+            f"select {COLUMNS} from events where number > ? and key is null and entry = number"  # noqa: S608
+            " and step in (?, ?) order by number",
+            (after, NoticeKind.KILL.value, NoticeKind.RESUME.value),
+        )
+        found: dict[str, Event] = {}
+        for event in (Event(*row) for row in rows):
+            name = _name(event)
+            if name is not None:
+                found[name] = event
+        return found
+
+    def has_principal(self, name: str) -> bool:
+        """Whether somebody of that name has sent an order."""
+        return bool(
+            self._file.rows("select 1 from events where key is not null and principal = ? limit 1", (name,))
+        )
+
     def named(self, name: str) -> list[Entry]:
         """Return the entries of a key, or of a number, of whatever account and principal."""
         rows = self._file.rows(
@@ -133,3 +159,18 @@ class Reading:
     def head(self) -> tuple[int, bytes]:
         """The number and the link of the last event."""
         return self._file.head
+
+
+class _Switched(msgspec.Struct):
+    name: str
+
+
+_switched = msgspec.msgpack.Decoder(_Switched).decode
+
+
+def _name(event: Event) -> str | None:
+    """Return whose kill switch a notice tells of, None where it tells of none."""
+    try:
+        return _switched(event.note).name
+    except (msgspec.MsgspecError, TypeError):
+        return None

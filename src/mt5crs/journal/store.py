@@ -6,7 +6,7 @@ between the requests, as notices; with a key, checkpoints too.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from mt5crs.journal import chain, tags
 from mt5crs.journal.chain import Event
 from mt5crs.journal.checkpoints import Checkpoint, noted
 from mt5crs.journal.entries import NOTHING_NOTED, REQUEST, Entry, body_of, decode, digests_of, encode
-from mt5crs.journal.file import DAMAGED, EventFile
+from mt5crs.journal.file import DAMAGED, NO_MARKS, EventFile
 from mt5crs.journal.reading import COLUMNS, Reading
 from mt5crs.journal.states import NEXT, OPEN, WATCHED, NoticeKind, State, Step, is_step
 from mt5crs.principals import GATEWAY
@@ -263,8 +263,12 @@ class Journal(Reading):
                 self.watched[entry.number] = entry
         return [entries[told.entry] for told in batch]
 
-    def notify(self, batch: Sequence[Notice]) -> None:
+    def notify(self, batch: Sequence[Notice], marks: Mapping[str, Any] = NO_MARKS) -> None:
         """Write notices; they are on disk when this returns.
+
+        Args:
+            batch: The notices.
+            marks: Marks that are set in the same transaction, as `set_meta` does.
 
         Raises:
             JournalUnusable: None of them is.
@@ -275,7 +279,7 @@ class Journal(Reading):
             for number, notice in enumerate(batch, head[0] + 1):
                 yield self._notice(number, now, notice)
 
-        self._file.append(events, self._reread)
+        self._file.append(events, self._reread, marks=marks)
 
     def _notice(self, number: int, at: int, notice: Notice) -> Event:
         kind, principal, note = notice

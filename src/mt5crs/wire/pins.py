@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mt5crs.errors import SplitBrain, WrongAccount
+from mt5crs.heads import LINK
 from mt5crs.wire.messages import Receipt, Welcome
 
 HEADS = 16
 """Journals whose heads are told to a gateway."""
 Keep = Callable[[str, int, bytes], None]
 """Keeps where a journal ended: its id, its number of events, the last one's link."""
+
+
+LIMIT = 1 << 63
+"""Beyond the events that any journal can have."""
 
 
 def _keep_nothing(journal: str, events: int, link: bytes) -> None:
@@ -23,19 +28,24 @@ class Pins:
     Args:
         heads: Where journals ended that were met before: number of events and last link, by their ids.
         keep: Keeps where a journal ends now.
+        where: The file in which that is kept, for messages.
 
     Attributes:
         account: The account of the first gateway that greeted it, as `login@server`.
         journal: The journal that keeps that account's orders; "" while none has been met.
     """
 
-    __slots__ = ("_heads", "_keep", "account", "journal")
+    __slots__ = ("_heads", "_keep", "_where", "account", "journal")
 
     def __init__(
-        self, heads: Mapping[str, tuple[int, bytes]] | None = None, keep: Keep = _keep_nothing
+        self,
+        heads: Mapping[str, tuple[int, bytes]] | None = None,
+        keep: Keep = _keep_nothing,
+        where: str = "",
     ) -> None:
         self._heads = dict(heads or {})
         self._keep = keep
+        self._where = where
         self.account = ""
         self.journal = ""
 
@@ -44,8 +54,9 @@ class Pins:
         return [(journal, *head) for journal, head in list(self._heads.items())[-HEADS:]]
 
     def see(self, receipt: Receipt) -> None:
-        """Take in where the journal ends."""
-        if self.journal and receipt.events > self._heads.get(self.journal, (0, b""))[0]:
+        """Take in where the journal ends, as the answer to a trade tells; what none can say is left out."""
+        is_head = 0 <= receipt.events < LIMIT and len(receipt.link) == LINK
+        if self.journal and is_head and receipt.events > self._heads.get(self.journal, (0, b""))[0]:
             self._heads[self.journal] = receipt.events, receipt.link
             self._keep(self.journal, receipt.events, receipt.link)
 
@@ -80,6 +91,15 @@ class Pins:
             raise SplitBrain(
                 f"the journal of {where} no longer has what this client was told of it (event {events}): it"
                 " was cut, is an older copy, or was written anew, and may not know what was sent",
-                hint="`mt5crs journal verify --head` proves it; docs/journal.md says what to do",
+                hint=self._way_out(),
             )
         self.journal = welcome.journal
+
+    def _way_out(self) -> str:
+        """Return what to do where a journal was cut."""
+        if not self._where:
+            return "`mt5crs journal verify --head` proves it; a new client takes the journal as it is"
+        return (
+            f"`mt5crs journal verify --head {self._where}` on its machine proves it; if you know why"
+            f" that is so, move {self._where} away: a new client then takes the journal as it is"
+        )

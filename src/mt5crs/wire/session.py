@@ -275,7 +275,9 @@ class Session:
         return self._HANDLERS[type(message)](self, message, now)
 
     def _on_receipt(self, message: Receipt, now: float) -> Done | None:
-        self._pins.see(message)
+        pending = self._pending.get(message.id)
+        if pending is not None and pending.op is not None and pending.op.is_trade:
+            self._pins.see(message)
         return self._on_reply(message)
 
     def _on_reply(self, message: Reply | Receipt) -> Done | None:
