@@ -323,6 +323,43 @@ def test_what_is_no_number_is_not_judged_as_one(make: Make, volume: float, limit
     bench.order(buy(1.0))
 
 
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting", "exchange"])
+def test_a_deal_without_a_type_is_a_buy_for_the_guard_as_well(make: Make, margin_mode: str) -> None:
+    bench = make("[account]\nmax_symbol_volume = 1\nmax_order_volume = 1", margin_mode=margin_mode)
+    bench.order(buy(1.0))
+    bench.pass_time(2.0)
+    untyped = {name: value for name, value in buy(1.0).items() if name != "type"}
+    assert "max_symbol_volume" in bench.refusal(untyped)
+    bench.ask("kill", "", False, "stop")
+    assert bench.refusal(untyped).startswith("killed: ")
+    assert [position[9] for position in bench.positions()] == [1.0]
+
+
+@pytest.mark.parametrize("policy", ["", "[account]\nmax_order_volume = 1"])
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting"])
+def test_a_deal_for_a_position_of_another_symbol_is_refused(
+    make: Make, policy: str, margin_mode: str
+) -> None:
+    bench = make(policy, margin_mode=margin_mode)
+    bench.order(buy(0.5))
+    other = bench.order(buy(0.5, "GBPUSD"))
+    bench.pass_time(1.0)
+    if policy:
+        assert "is one of GBPUSD, the order one of" in bench.refusal(sell(2.0, position=other))
+    bench.ask("kill", "", False, "stop")
+    assert bench.refusal(sell(0.5, position=other)).startswith("killed: ")
+    bench.order(sell(0.5, "GBPUSD", position=other))
+
+
+def test_a_name_that_does_not_show_is_no_way_round_a_mask(make: Make) -> None:
+    bench = make('[account]\nsymbols = "*, !XAUUSD"')
+    assert "symbol 'XAUUSD\\x00': no limit can be judged by that" in bench.refusal(buy(1.0, "XAUUSD\0"))
+    assert "comment" in bench.refusal(buy(1.0, comment="\x1b[2J"))
+    bench.write("[account]")
+    bench.ask("kill", "tim")
+    bench.refusal({"action": c.TRADE_ACTION_REMOVE, "order": 1, "comment": "\n"})
+
+
 # ---- keys and the terminal --------------------------------------------------------------------------
 
 

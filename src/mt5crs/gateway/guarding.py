@@ -184,10 +184,11 @@ class Guard:
         """Return why a request may not go on, None where it may."""
         if kill is not None and asked.effect is not Effect.REDUCES:
             return Killed(f"the kill switch is {kill}")
-        if plan:
-            nonsense = senseless(request)
-            if nonsense:
-                return LimitExceeded(f"{nonsense}: no limit can be judged by that")
+        nonsense = senseless(request)
+        if nonsense:
+            return LimitExceeded(f"{nonsense}: no limit can be judged by that")
+        if asked.strange:
+            return LimitExceeded(f"{asked.strange}: no limit can be judged by that")
         for scope in plan:
             if asked.missing and scope.names:
                 return LimitExceeded(

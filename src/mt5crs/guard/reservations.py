@@ -5,7 +5,7 @@ from typing import Any
 
 from mt5crs import constants as c
 from mt5crs.guard.facts import Quote, Usage
-from mt5crs.guard.requests import Asked
+from mt5crs.guard.requests import PRICES, Asked
 
 
 class Reservation:
@@ -40,11 +40,11 @@ class Reservation:
 def unread(request: Mapping[str, Any]) -> Asked:
     """Return what a request may have done whose account is not known as it was then: all that it can."""
     asked = Asked(request)
-    if request.get("action") == c.TRADE_ACTION_DEAL:
+    if asked.request["action"] == c.TRADE_ACTION_DEAL:
         asked.turns = asked.volume
-        if request.get("position"):
+        if asked.request["position"]:
             asked.held = 0.0
-    asked.price = max(request.get("price", 0.0), request.get("stoplimit", 0.0))
+    asked.price = max(asked.request[name] for name in PRICES)
     return asked
 
 
