@@ -8,6 +8,7 @@ import pytest
 
 from mt5crs import constants as c
 from mt5crs.errors import Killed, LimitExceeded
+from mt5crs.gateway.lookout import WISHES
 from mt5crs.journal.entries import decode
 from mt5crs.operation import Result
 from mt5crs.terminal.port import Deferred
@@ -358,6 +359,90 @@ def test_a_name_that_does_not_show_is_no_way_round_a_mask(make: Make) -> None:
     bench.write("[account]")
     bench.ask("kill", "tim")
     bench.refusal({"action": c.TRADE_ACTION_REMOVE, "order": 1, "comment": "\n"})
+
+
+def _modify(ticket: int, price: float, **fields: Any) -> dict[str, Any]:
+    return {"action": c.TRADE_ACTION_MODIFY, "order": ticket, "price": price, **fields}
+
+
+def test_a_pending_order_far_below_the_market_counts_at_the_market(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 200000")
+    assert "5 lots of EURUSD would make an exposure of 5" in bench.refusal(pending(5.0, 0.03))
+    bench.order(pending(1.0, 0.03))
+    for seconds in (0.0, 2.0):  # counted, then shown
+        bench.pass_time(seconds)
+        assert "max_exposure" in bench.refusal(pending(1.0, 0.03))
+        assert bench.desk.guard.reservations.usage().exposure + bench.ask("limits")[0][3] > 100_000
+
+
+def test_another_price_of_a_pending_order_counts_in_place_of_the_old_one(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 200000")
+    ticket = bench.order(pending(1.0, 1.3, 4))  # a buy stop above the market
+    bench.pass_time(2.0)
+    assert "this price of EURUSD would make an exposure of 210000" in bench.refusal(_modify(ticket, 2.1))
+    bench.order(_modify(ticket, 1.9))
+    assert "max_exposure" in bench.refusal(pending(0.1, 1.0))  # no look has shown the price yet
+    bench.pass_time(2.0)
+    assert "max_exposure" in bench.refusal(pending(0.1, 1.0))
+    assert len(bench.desk.guard.reservations) == 0
+    bench.write("[account]\nmax_exposure = 100")
+    bench.order(_modify(ticket, 1.8))  # less than it was, though too much
+    assert "max_exposure" in bench.refusal(_modify(ticket, 2.0))
+    assert "order 99 is not on the account" in bench.refusal(_modify(99, 1.0))
+
+
+@pytest.mark.parametrize("limit", ['hours = ["sun 00:00-00:01"]', "max_daily_loss = 0.01"])
+def test_another_price_of_a_pending_order_is_judged_as_an_order(make: Make, limit: str) -> None:
+    bench = make("")
+    bench.order(buy(1.0))
+    ticket = bench.order(pending(1.0, 0.9))
+    bench.write(f"[account]\n{limit}")
+    assert limit.split(maxsplit=1)[0] in bench.refusal(pending(0.1, 0.9))
+    assert limit.split(maxsplit=1)[0] in bench.refusal(_modify(ticket, 0.95))
+    bench.order(_modify(ticket, 0.9, sl=0.8))
+
+
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting"])
+def test_what_is_refused_in_any_case_costs_no_look(make: Make, margin_mode: str) -> None:
+    bench = make(
+        "[account]\nmax_exposure = 1e7\n[keys.slow]\nmax_orders_per_minute = 0\n[keys.tim]\n"
+        'symbols = "EURUSD"\nmagic = [0]\nmax_order_volume = 1\n[keys.late]\nhours = ["sun 00:00-00:01"]',
+        margin_mode=margin_mode,
+    )
+    bench.order(buy(0.1))
+    bench.ask("kill", "dead")
+    bench.pass_time(2.0)
+    before = len(bench.terminal.calls)
+    for number in range(100):
+        strange = f"z{number}"
+        assert "max_orders_per_minute" in bench.refusal(buy(0.1, strange, position=99), by="slow")
+        assert "the symbols" in bench.refusal(buy(0.1, strange))
+        assert "magic 7" in bench.refusal(pending(0.1, 1.0, magic=7))
+        assert "max_order_volume" in bench.refusal(pending(2.0, 1.0))
+        assert "hours" in bench.refusal(pending(0.1, 1.0, symbol=strange), by="late")
+        assert "killed" in bench.refusal(pending(0.1, 1.0, symbol=strange), by="dead")
+    assert bench.terminal.calls[before:] == []
+
+
+def test_symbols_that_orders_name_are_looked_at_as_far_as_they_exist(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 1e7")
+    bench.order(buy(0.1))
+    for number in range(200):
+        assert "is not known" in bench.refusal(buy(0.1, f"z{number}"))
+    bench.pass_time(2.0)
+    before = len(bench.terminal.calls)
+    bench.order(buy(0.1))
+    assert len(bench.terminal.calls) - before <= 4
+    bench.terminal.slow = {"positions_get"}
+    bench.pass_time(2.0)
+    for number in range(200):
+        bench.desk.guard.lookout.want(f"z{number}", bench.now)
+    bench.terminal.slow = set()
+    bench.terminal.settle()
+    bench.pass_time(2.0)
+    bench.terminal.calls.clear()
+    bench.order(buy(0.1, "GBPUSD"))
+    assert bench.terminal.calls.count("symbol_info") <= WISHES + 1
 
 
 # ---- keys and the terminal --------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_a_deal_of_another_type_than_buy_or_sell_closes_nothing(hedging: bool) -
 @pytest.mark.parametrize("field", ["symbol", "comment"])
 @pytest.mark.parametrize("text", ["EURUSD\0", "EUR\nUSD", "\x1b[31m", "EUR\u200bUSD"])
 def test_what_does_not_show_is_nothing_to_judge_by(field: str, text: str) -> None:
-    told = senseless(buy(**{field: text}))
+    told = senseless({**buy(), field: text})
     assert told.startswith(f"{field} ")
     assert told.isprintable()
     assert senseless(buy(comment="a b ü")) == ""

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from mt5crs import constants as c
-from mt5crs.guard.facts import Facts, Quote
+from mt5crs.guard.facts import Facts, Quote, pending_price
 from mt5crs.model import REQUEST_DEFAULTS
 
 BUYS = frozenset({
@@ -59,6 +59,7 @@ class Asked:
         symbol: The symbol that it is about.
         volume: Lots that it asks for.
         growth: Lots that may be added by it.
+        extra: What lots of a pending order cost more after it, as lots times price.
         held: Lots that are to be counted until its effect shows.
         turns: Lots by which it may turn the one position of a symbol, until that shows.
         touches: Symbol and magic number of all that it makes or changes.
@@ -71,8 +72,8 @@ class Asked:
     """
 
     __slots__ = (
-        "effect", "growth", "held", "is_buy", "missing", "price", "prices", "quote", "request", "strange",
-        "symbol", "touches", "turns", "volume",
+        "effect", "extra", "growth", "held", "is_buy", "missing", "price", "prices", "quote", "request",
+        "strange", "symbol", "touches", "turns", "volume",
     )  # fmt: skip
 
     def __init__(self, given: Mapping[str, Any]) -> None:
@@ -85,13 +86,23 @@ class Asked:
         if action == c.TRADE_ACTION_MODIFY and self.volume:
             self.effect = Effect.ADDS
         self.growth = self.held = self.volume if self.effect is Effect.ADDS else 0.0
-        self.turns = 0.0
+        self.turns = self.extra = 0.0
         self.touches: tuple[tuple[str, int], ...] = ((self.symbol, request["magic"]),)
         self.is_buy = request["type"] in BUYS
         self.prices: tuple[float, ...] = ()
         self.price = 0.0
         self.quote: Quote | None = None
         self.missing = self.strange = ""
+
+
+def may_close(request: Mapping[str, Any], hedging: bool | None) -> bool:
+    """Whether only the account tells what a request does: a deal that closes, or opens.
+
+    Args:
+        request: Its fields.
+        hedging: Whether a symbol can have several positions, None where that is not known.
+    """
+    return request.get("action") == c.TRADE_ACTION_DEAL and (bool(request.get("position")) or not hedging)
 
 
 def senseless(request: Mapping[str, Any]) -> str:
@@ -130,7 +141,9 @@ def read(request: Mapping[str, Any], facts: Facts | None, under_way: Mapping[str
     if action in _PRICED:
         asked.prices = tuple([asked.request[name] for name in PRICES if asked.request[name]])
         if action != c.TRADE_ACTION_DEAL and asked.prices:  # a market order's own price may not count
-            asked.price = max(asked.prices)
+            asked.price = pending_price(max(asked.prices), 0.0, asked.quote)
+    if action == c.TRADE_ACTION_MODIFY and facts is not None:
+        _reprice(asked, facts)
     return asked
 
 
@@ -165,15 +178,28 @@ def _aim(asked: Asked, facts: Facts) -> None:
         asked.touches = tuple(touched)
 
 
+def _reprice(asked: Asked, facts: Facts) -> None:
+    """See whether a pending order gets another price: that may add to the risk, and is judged as an order."""
+    order, request = facts.orders.get(asked.request["order"]), asked.request
+    if order is None:
+        asked.effect = Effect.ADDS
+        return
+    before = order.price_open, order.price_stoplimit
+    after = request["price"], request["stoplimit"]
+    if after == before:
+        return
+    asked.effect = Effect.ADDS
+    asked.price = pending_price(*after, asked.quote)
+    asked.extra = order.volume_current * max(0.0, asked.price - pending_price(*before, asked.quote))
+
+
 def _weigh(asked: Asked, facts: Facts, under_way: float) -> None:
     """See whether a deal closes a position or a part of it, and what it adds where it turns one round."""
     ticket = asked.request["position"]
     if asked.strange or asked.request["type"] not in MARKET_TYPES:
         return
-    if ticket or facts.hedging:
-        position = facts.positions.get(ticket)
-    else:
-        position = facts.position_of(asked.symbol)
+    by_ticket = ticket or facts.hedging
+    position = facts.positions.get(ticket) if by_ticket else facts.position_of(asked.symbol)
     if position is None or (position.type == c.POSITION_TYPE_BUY) is asked.is_buy:
         return
     if facts.hedging:
