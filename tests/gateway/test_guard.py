@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from mt5crs import constants as c
-from mt5crs.errors import Killed, LimitExceeded
+from mt5crs.errors import BadArguments, Busy, Killed, LimitExceeded
 from mt5crs.gateway.lookout import WISHES
+from mt5crs.gateway.orders import QUEUE, SHARE
 from mt5crs.journal.entries import decode
 from mt5crs.operation import Result
 from mt5crs.terminal.port import Deferred
@@ -539,6 +540,31 @@ def test_an_order_whose_outcome_is_unknown_counts_until_it_is_known(
     bench.order(buy(0.6))
 
 
+def test_one_key_does_not_take_all_the_room_and_the_guard_always_has_some(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make("")
+    bench.order(buy())
+    bench.terminal.slow = {"order_send"}
+    remove = {"action": c.TRADE_ACTION_REMOVE, "order": 1}
+    for number in range(SHARE):
+        bench.begin("order_send", {**remove, "order": number})
+    with pytest.raises(Busy, match=f"{SHARE} orders of tim wait"):
+        bench.ask("order_send", remove)
+    for number in range(QUEUE - SHARE):
+        bench.begin("order_send", {**remove, "order": number}, by=f"key{number}")
+    with pytest.raises(Busy, match=f"{QUEUE} orders wait"):
+        bench.ask("order_send", remove, by="tom")
+    sent = bench.sent
+    bench.ask("kill", "", True, by="boss")
+    bench.pass_time(1.0)
+    assert bench.sent == sent + 1
+    bench.terminal.slow = set()
+    bench.terminal.settle()
+    bench.flush()
+    assert bench.positions() == []
+
+
 # ---- waiting for a look -----------------------------------------------------------------------------
 
 
@@ -619,6 +645,36 @@ def test_a_policy_that_cannot_be_used_changes_nothing_and_says_so(
     assert bench.desk.state()["guard"]["fault"] == ""
 
 
+@pytest.mark.parametrize("nothing", ["", "# no limits\n", None])
+def test_a_policy_that_becomes_empty_keeps_the_limits(make: Make, nothing: str | None) -> None:
+    bench = make("[account]\nmax_order_volume = 1")
+    if nothing is None:
+        bench.path.chmod(0o666)
+        bench.pass_time(3.0)
+    else:
+        bench.write(nothing)
+    assert bench.refusal(buy(2.0))
+    fault = bench.desk.state()["guard"]["fault"]
+    assert ("can be changed by others (chmod go-w" if nothing is None else "is empty, and was not (") in fault
+    bench.path.chmod(0o600)
+    bench.write("[account]")  # which says so
+    bench.order(buy(2.0))
+
+
+def test_what_a_policy_has_no_more_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    bench = make(
+        "[account]\nmax_order_volume = 1\nmax_exposure = 1e9\n[keys.tim.rates]\nread = 5\n[keys.tom]"
+    )
+    bench.write("[account]\nmax_order_volume = 2")
+    told = "[account], [keys.tim], [keys.tim.rates]"
+    assert f"has less than before in {told}" in caplog.text
+    journal = bench.desk.orders.journal
+    assert journal is not None
+    bench.pass_time(5.0)
+    notes = [decode(event.note) for event in journal.notices(99) if event.step == "policy"]
+    assert [note.get("dropped") for note in notes] == [told]
+
+
 def test_limits_tells_what_holds_and_what_is_used(make: Make) -> None:
     bench = make(
         "[account]\nmax_symbol_volume = 5\nmax_exposure = 1e6\n[keys.tim]\nmax_orders_per_minute = 9\n"
@@ -685,6 +741,20 @@ def test_one_keys_kill_switch_is_not_anothers(make: Make) -> None:
     bench.ask("resume")
     bench.order(buy(), by="tom")
     bench.refusal(buy())
+
+
+def test_a_key_that_is_gone_can_be_killed(make: Make) -> None:
+    bench = make("[keys.tom]\nmax_order_volume = 1")
+    bench.desk.guard.knows = {"boss"}.__contains__
+    bench.order(buy())
+    with pytest.raises(BadArguments, match="there is no key 'tym'"):
+        bench.ask("kill", "tym", by="boss")
+    for name in ("boss", "tim", "tom"):
+        assert bench.ask("kill", name, by="boss") is True
+    bench.restart()
+    bench.desk.guard.knows = lambda _name: False
+    for name in ("boss", "tim"):
+        assert bench.ask("kill", name, True, by="boss") is True
 
 
 @pytest.mark.parametrize("margin_mode", ["hedging", "netting"])

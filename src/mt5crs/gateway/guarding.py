@@ -409,6 +409,17 @@ class Guard:
             self._notices.write(NoticeKind.RESUME, by, {"name": name} | _proof(signed))
         return was_on
 
+    def is_known(self, name: str) -> bool:
+        """Whether a name is that of a key, or was: one whose entry is gone may have orders yet."""
+        journal = self._journal
+        return (
+            name in self.policy.keys
+            or name in self.switches.on
+            or any(each.principal == name for each in self.reservations)
+            or self.knows(name)
+            or (journal is not None and journal.has_asked(name))
+        )
+
     def owner(self, ticket: int) -> str:
         """Return whose order has a ticket, "" where that is not known."""
         return self._owners.of(ticket)
@@ -456,7 +467,8 @@ class Guard:
         fault = self._file.fault
         if self._file.pass_time(now):
             self._take_policy()
-            self._notices.add(NoticeKind.POLICY, GATEWAY, {"file": self.policy.where})
+            dropped = {"dropped": self._file.told_dropped} if self._file.dropped else {}
+            self._notices.add(NoticeKind.POLICY, GATEWAY, {"file": self.policy.where} | dropped)
         elif self._file.fault != fault:
             self._notices.add(
                 NoticeKind.POLICY, GATEWAY, {"kept": "the limits of before", "why": self._file.fault}
