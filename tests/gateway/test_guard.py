@@ -584,6 +584,19 @@ def test_orders_wait_for_a_look_and_keep_their_order(make: Make) -> None:
         value_of(third)
 
 
+def test_closing_does_not_wait_for_what_clients_orders_wait_for(make: Make) -> None:
+    bench = make("")
+    order = bench.order(pending(0.1, 1.0))
+    bench.write("[account]\nmax_symbol_volume = 1")
+    bench.terminal.slow = {"history_deals_get", "positions_get"}
+    waits = bench.begin("order_send", buy(0.5))
+    request = {"action": c.TRADE_ACTION_REMOVE, "order": order}
+    bench.desk.orders.send([request], "guard", "k", bench.now + 9.0, bench.now, is_guarded=False)
+    bench.flush()
+    assert bench.orders() == []
+    assert waits.result is None
+
+
 def test_an_order_that_needs_facts_is_refused_where_they_cannot_be_had(make: Make) -> None:
     bench = make("[keys.tim]\nmax_symbol_volume = 1\nmax_order_volume = 1")
     bench.terminal.slow = {"positions_get"}

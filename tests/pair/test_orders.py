@@ -458,20 +458,23 @@ def test_a_comment_with_another_gateways_tag_is_refused(bridge: Bridge) -> None:
     assert bridge.call("order_send", MINE, key="k").value.retcode == 10009
 
 
-@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize(
+    ("executed", "twice", "state"), [(True, False, "done"), (False, False, "absent"), (True, True, "unknown")]
+)
 def test_an_order_in_doubt_is_no_strangers_whatever_its_comment(
-    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, executed: bool
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, executed: bool, twice: bool, state: str
 ) -> None:
     """An earlier version let such a comment through: its order must not latch trading off."""
     monkeypatch.setattr(gateway_orders.Orders, "_check_tag", lambda *_: None)
     bridge.pass_time(60.0, step=1.0)
-    lose_answer(bridge, executed=executed)
     comment = "x" * 21 + tags.tag(journal(bridge).mark ^ 1, 5)
-    bridge.ask("order_send", {**BUY, "comment": comment}, key="k", timeout=0.5)
-    bridge.pump()
+    for key in ("k", "l") if twice else ("k",):
+        lose_answer(bridge, executed=executed)
+        bridge.ask("order_send", {**BUY, "comment": comment}, key=key, timeout=0.5)
+        bridge.pump()
     bridge.pass_time(70.0, step=1.0)
     assert journal(bridge).latch == ""
-    assert outcome(bridge, "k").state == ("done" if executed else "absent")
+    assert outcome(bridge, "k").state == state
 
 
 def test_orders_that_were_there_before_the_journal_latch_nothing(tmp_path: Path) -> None:
