@@ -5,7 +5,7 @@ A structure is a tuple with names, as the original's are: index and attribute ac
 (5.0.6231). Times are the trade server's wall clock written as epoch seconds, `*_msc` in milliseconds.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
@@ -113,6 +113,13 @@ class TradeRequest(Record):
     comment: str
     position: int
     position_by: int
+
+
+_ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
+REQUEST_DEFAULTS: Mapping[str, int | float | str] = {
+    name: _ABSENT[kind] for name, kind in TradeRequest.__annotations__.items()
+}
+"""What a field of a trade request is that was left out: whoever reads one must read the same."""
 
 
 class OrderSendResult(Record):

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from mt5crs import constants as c
-from mt5crs.errors import Killed, LimitExceeded
+from mt5crs.errors import BadArguments, Busy, Killed, LimitExceeded
+from mt5crs.gateway.lookout import WISHES
+from mt5crs.gateway.orders import QUEUE, SHARE
 from mt5crs.journal.entries import decode
 from mt5crs.operation import Result
 from mt5crs.terminal.port import Deferred
@@ -323,6 +325,127 @@ def test_what_is_no_number_is_not_judged_as_one(make: Make, volume: float, limit
     bench.order(buy(1.0))
 
 
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting", "exchange"])
+def test_a_deal_without_a_type_is_a_buy_for_the_guard_as_well(make: Make, margin_mode: str) -> None:
+    bench = make("[account]\nmax_symbol_volume = 1\nmax_order_volume = 1", margin_mode=margin_mode)
+    bench.order(buy(1.0))
+    bench.pass_time(2.0)
+    untyped = {name: value for name, value in buy(1.0).items() if name != "type"}
+    assert "max_symbol_volume" in bench.refusal(untyped)
+    bench.ask("kill", "", False, "stop")
+    assert bench.refusal(untyped).startswith("killed: ")
+    assert [position[9] for position in bench.positions()] == [1.0]
+
+
+@pytest.mark.parametrize("policy", ["", "[account]\nmax_order_volume = 1"])
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting"])
+def test_a_deal_for_a_position_of_another_symbol_is_refused(
+    make: Make, policy: str, margin_mode: str
+) -> None:
+    bench = make(policy, margin_mode=margin_mode)
+    bench.order(buy(0.5))
+    other = bench.order(buy(0.5, "GBPUSD"))
+    bench.pass_time(1.0)
+    if policy:
+        assert "is one of GBPUSD, the order one of" in bench.refusal(sell(2.0, position=other))
+    bench.ask("kill", "", False, "stop")
+    assert bench.refusal(sell(0.5, position=other)).startswith("killed: ")
+    bench.order(sell(0.5, "GBPUSD", position=other))
+
+
+def test_a_name_that_does_not_show_is_no_way_round_a_mask(make: Make) -> None:
+    bench = make('[account]\nsymbols = "*, !XAUUSD"')
+    assert "symbol 'XAUUSD\\x00': no limit can be judged by that" in bench.refusal(buy(1.0, "XAUUSD\0"))
+    assert "comment" in bench.refusal(buy(1.0, comment="\x1b[2J"))
+    bench.write("[account]")
+    bench.ask("kill", "tim")
+    bench.refusal({"action": c.TRADE_ACTION_REMOVE, "order": 1, "comment": "\n"})
+
+
+def _modify(ticket: int, price: float, **fields: Any) -> dict[str, Any]:
+    return {"action": c.TRADE_ACTION_MODIFY, "order": ticket, "price": price, **fields}
+
+
+def test_a_pending_order_far_below_the_market_counts_at_the_market(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 200000")
+    assert "5 lots of EURUSD would make an exposure of 5" in bench.refusal(pending(5.0, 0.03))
+    bench.order(pending(1.0, 0.03))
+    for seconds in (0.0, 2.0):  # counted, then shown
+        bench.pass_time(seconds)
+        assert "max_exposure" in bench.refusal(pending(1.0, 0.03))
+        assert bench.desk.guard.reservations.usage().exposure + bench.ask("limits")[0][3] > 100_000
+
+
+def test_another_price_of_a_pending_order_counts_in_place_of_the_old_one(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 200000")
+    ticket = bench.order(pending(1.0, 1.3, 4))  # a buy stop above the market
+    bench.pass_time(2.0)
+    assert "this price of EURUSD would make an exposure of 210000" in bench.refusal(_modify(ticket, 2.1))
+    bench.order(_modify(ticket, 1.9))
+    assert "max_exposure" in bench.refusal(pending(0.1, 1.0))  # no look has shown the price yet
+    bench.pass_time(2.0)
+    assert "max_exposure" in bench.refusal(pending(0.1, 1.0))
+    assert len(bench.desk.guard.reservations) == 0
+    bench.write("[account]\nmax_exposure = 100")
+    bench.order(_modify(ticket, 1.8))  # less than it was, though too much
+    assert "max_exposure" in bench.refusal(_modify(ticket, 2.0))
+    assert "order 99 is not on the account" in bench.refusal(_modify(99, 1.0))
+
+
+@pytest.mark.parametrize("limit", ['hours = ["sun 00:00-00:01"]', "max_daily_loss = 0.01"])
+def test_another_price_of_a_pending_order_is_judged_as_an_order(make: Make, limit: str) -> None:
+    bench = make("")
+    bench.order(buy(1.0))
+    ticket = bench.order(pending(1.0, 0.9))
+    bench.write(f"[account]\n{limit}")
+    assert limit.split(maxsplit=1)[0] in bench.refusal(pending(0.1, 0.9))
+    assert limit.split(maxsplit=1)[0] in bench.refusal(_modify(ticket, 0.95))
+    bench.order(_modify(ticket, 0.9, sl=0.8))
+
+
+@pytest.mark.parametrize("margin_mode", ["hedging", "netting"])
+def test_what_is_refused_in_any_case_costs_no_look(make: Make, margin_mode: str) -> None:
+    bench = make(
+        "[account]\nmax_exposure = 1e7\n[keys.slow]\nmax_orders_per_minute = 0\n[keys.tim]\n"
+        'symbols = "EURUSD"\nmagic = [0]\nmax_order_volume = 1\n[keys.late]\nhours = ["sun 00:00-00:01"]',
+        margin_mode=margin_mode,
+    )
+    bench.order(buy(0.1))
+    bench.ask("kill", "dead")
+    bench.pass_time(2.0)
+    before = len(bench.terminal.calls)
+    for number in range(100):
+        strange = f"z{number}"
+        assert "max_orders_per_minute" in bench.refusal(buy(0.1, strange, position=99), by="slow")
+        assert "the symbols" in bench.refusal(buy(0.1, strange))
+        assert "magic 7" in bench.refusal(pending(0.1, 1.0, magic=7))
+        assert "max_order_volume" in bench.refusal(pending(2.0, 1.0))
+        assert "hours" in bench.refusal(pending(0.1, 1.0, symbol=strange), by="late")
+        assert "killed" in bench.refusal(pending(0.1, 1.0, symbol=strange), by="dead")
+    assert bench.terminal.calls[before:] == []
+
+
+def test_symbols_that_orders_name_are_looked_at_as_far_as_they_exist(make: Make) -> None:
+    bench = make("[account]\nmax_exposure = 1e7")
+    bench.order(buy(0.1))
+    for number in range(200):
+        assert "is not known" in bench.refusal(buy(0.1, f"z{number}"))
+    bench.pass_time(2.0)
+    before = len(bench.terminal.calls)
+    bench.order(buy(0.1))
+    assert len(bench.terminal.calls) - before <= 4
+    bench.terminal.slow = {"positions_get"}
+    bench.pass_time(2.0)
+    for number in range(200):
+        bench.desk.guard.lookout.want(f"z{number}", bench.now)
+    bench.terminal.slow = set()
+    bench.terminal.settle()
+    bench.pass_time(2.0)
+    bench.terminal.calls.clear()
+    bench.order(buy(0.1, "GBPUSD"))
+    assert bench.terminal.calls.count("symbol_info") <= WISHES + 1
+
+
 # ---- keys and the terminal --------------------------------------------------------------------------
 
 
@@ -417,6 +540,31 @@ def test_an_order_whose_outcome_is_unknown_counts_until_it_is_known(
     bench.order(buy(0.6))
 
 
+def test_one_key_does_not_take_all_the_room_and_the_guard_always_has_some(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make("")
+    bench.order(buy())
+    bench.terminal.slow = {"order_send"}
+    remove = {"action": c.TRADE_ACTION_REMOVE, "order": 1}
+    for number in range(SHARE):
+        bench.begin("order_send", {**remove, "order": number})
+    with pytest.raises(Busy, match=f"{SHARE} orders of tim wait"):
+        bench.ask("order_send", remove)
+    for number in range(QUEUE - SHARE):
+        bench.begin("order_send", {**remove, "order": number}, by=f"key{number}")
+    with pytest.raises(Busy, match=f"{QUEUE} orders wait"):
+        bench.ask("order_send", remove, by="tom")
+    sent = bench.sent
+    bench.ask("kill", "", True, by="boss")
+    bench.pass_time(1.0)
+    assert bench.sent == sent + 1
+    bench.terminal.slow = set()
+    bench.terminal.settle()
+    bench.flush()
+    assert bench.positions() == []
+
+
 # ---- waiting for a look -----------------------------------------------------------------------------
 
 
@@ -434,6 +582,19 @@ def test_orders_wait_for_a_look_and_keep_their_order(make: Make) -> None:
     assert value_of(first)[2] < value_of(second)[2]
     with pytest.raises(LimitExceeded, match="would make 1.1 lots"):
         value_of(third)
+
+
+def test_closing_does_not_wait_for_what_clients_orders_wait_for(make: Make) -> None:
+    bench = make("")
+    order = bench.order(pending(0.1, 1.0))
+    bench.write("[account]\nmax_symbol_volume = 1")
+    bench.terminal.slow = {"history_deals_get", "positions_get"}
+    waits = bench.begin("order_send", buy(0.5))
+    request = {"action": c.TRADE_ACTION_REMOVE, "order": order}
+    bench.desk.orders.send([request], "guard", "k", bench.now + 9.0, bench.now, is_guarded=False)
+    bench.flush()
+    assert bench.orders() == []
+    assert waits.result is None
 
 
 def test_an_order_that_needs_facts_is_refused_where_they_cannot_be_had(make: Make) -> None:
@@ -495,6 +656,36 @@ def test_a_policy_that_cannot_be_used_changes_nothing_and_says_so(
     bench.write("[account]\nmax_order_volume = 2")
     bench.order(buy(2.0))
     assert bench.desk.state()["guard"]["fault"] == ""
+
+
+@pytest.mark.parametrize("nothing", ["", "# no limits\n", None])
+def test_a_policy_that_becomes_empty_keeps_the_limits(make: Make, nothing: str | None) -> None:
+    bench = make("[account]\nmax_order_volume = 1")
+    if nothing is None:
+        bench.path.chmod(0o666)
+        bench.pass_time(3.0)
+    else:
+        bench.write(nothing)
+    assert bench.refusal(buy(2.0))
+    fault = bench.desk.state()["guard"]["fault"]
+    assert ("can be changed by others (chmod go-w" if nothing is None else "is empty, and was not (") in fault
+    bench.path.chmod(0o600)
+    bench.write("[account]")  # which says so
+    bench.order(buy(2.0))
+
+
+def test_what_a_policy_has_no_more_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    bench = make(
+        "[account]\nmax_order_volume = 1\nmax_exposure = 1e9\n[keys.tim.rates]\nread = 5\n[keys.tom]"
+    )
+    bench.write("[account]\nmax_order_volume = 2")
+    told = "[account], [keys.tim], [keys.tim.rates]"
+    assert f"has less than before in {told}" in caplog.text
+    journal = bench.desk.orders.journal
+    assert journal is not None
+    bench.pass_time(5.0)
+    notes = [decode(event.note) for event in journal.notices(99) if event.step == "policy"]
+    assert [note.get("dropped") for note in notes] == [told]
 
 
 def test_limits_tells_what_holds_and_what_is_used(make: Make) -> None:
@@ -563,6 +754,20 @@ def test_one_keys_kill_switch_is_not_anothers(make: Make) -> None:
     bench.ask("resume")
     bench.order(buy(), by="tom")
     bench.refusal(buy())
+
+
+def test_a_key_that_is_gone_can_be_killed(make: Make) -> None:
+    bench = make("[keys.tom]\nmax_order_volume = 1")
+    bench.desk.guard.knows = {"boss"}.__contains__
+    bench.order(buy())
+    with pytest.raises(BadArguments, match="there is no key 'tym'"):
+        bench.ask("kill", "tym", by="boss")
+    for name in ("boss", "tim", "tom"):
+        assert bench.ask("kill", name, by="boss") is True
+    bench.restart()
+    bench.desk.guard.knows = lambda _name: False
+    for name in ("boss", "tim"):
+        assert bench.ask("kill", name, True, by="boss") is True
 
 
 @pytest.mark.parametrize("margin_mode", ["hedging", "netting"])

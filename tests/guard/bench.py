@@ -44,6 +44,7 @@ class Bench:
         self.folder = folder
         self.path = folder / "limits.toml"
         self.path.write_text(policy)
+        self.path.chmod(0o600)
         self.journal = folder / "journal.db"
         self.terminal = self.terminal_for(settings)
         self.desk = self._open()

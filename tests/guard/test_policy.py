@@ -1,5 +1,6 @@
 """The policy file: what it may say, and what is said of what it may not."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,21 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SettingError, match="is not TOML"):
         load(tmp_path / "binary.toml")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps others out by the folder")
+@pytest.mark.parametrize(
+    ("mode", "is_refused"), [(0o600, False), (0o644, False), (0o664, True), (0o646, True)]
+)
+def test_a_file_that_others_can_change(tmp_path: Path, mode: int, is_refused: bool) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text("[account]")
+    path.chmod(mode)
+    if is_refused:
+        with pytest.raises(SettingError, match="can be changed by others.*chmod go-w"):
+            load(path)
+    else:
+        assert load(path).written == {"account": frozenset()}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from mt5crs import points
 from mt5crs.errors import (
+    BadArguments,
     BridgeError,
     Busy,
     Expired,
@@ -438,6 +439,42 @@ def test_orders_of_another_journal_latch_trading_off(bridge: Bridge, tmp_path: P
     failed(bridge.call("order_send", MINE), SplitBrain)  # it survives a restart
     journal(bridge).latch = ""
     assert bridge.call("order_send", MINE).value.retcode == 10009
+
+
+def test_a_comment_with_another_gateways_tag_is_refused(bridge: Bridge) -> None:
+    bridge.pass_time(1.0)
+    mark = journal(bridge).mark
+    other, own = tags.tag(mark ^ 1, 5), tags.tag(mark, 999_999)
+    for request in (
+        {**BUY, "comment": other},
+        {**BUY, "comment": "a comment of 29 chars"[:21] + other},
+        {**BUY, "comment": "a comment of 29 chars"[:21] + own},
+        {"action": 10, "position": 1, "position_by": 2, "comment": own},
+    ):
+        before = len(bridge.terminal.calls)
+        told = failed(bridge.call("order_send", request, key="k"), BadArguments)
+        assert "looks like a gateway's tag" in told
+        assert bridge.terminal.calls[before:] == []
+    assert bridge.call("order_send", MINE, key="k").value.retcode == 10009
+
+
+@pytest.mark.parametrize(
+    ("executed", "twice", "state"), [(True, False, "done"), (False, False, "absent"), (True, True, "unknown")]
+)
+def test_an_order_in_doubt_is_no_strangers_whatever_its_comment(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, executed: bool, twice: bool, state: str
+) -> None:
+    """An earlier version let such a comment through: its order must not latch trading off."""
+    monkeypatch.setattr(gateway_orders.Orders, "_check_tag", lambda *_: None)
+    bridge.pass_time(60.0, step=1.0)
+    comment = "x" * 21 + tags.tag(journal(bridge).mark ^ 1, 5)
+    for key in ("k", "l") if twice else ("k",):
+        lose_answer(bridge, executed=executed)
+        bridge.ask("order_send", {**BUY, "comment": comment}, key=key, timeout=0.5)
+        bridge.pump()
+    bridge.pass_time(70.0, step=1.0)
+    assert journal(bridge).latch == ""
+    assert outcome(bridge, "k").state == state
 
 
 def test_orders_that_were_there_before_the_journal_latch_nothing(tmp_path: Path) -> None:

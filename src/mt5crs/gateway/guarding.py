@@ -11,7 +11,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from mt5crs import constants as c
 from mt5crs.errors import BridgeError, JournalUnusable, Killed, LimitExceeded
 from mt5crs.gateway.deadmen import DeadMen
 from mt5crs.gateway.lookout import FRESH, Lookout, Wants
@@ -24,7 +23,7 @@ from mt5crs.gateway.tally import Tally
 from mt5crs.guard.facts import Facts
 from mt5crs.guard.kills import CLOSING, Kill
 from mt5crs.guard.policy import Policy
-from mt5crs.guard.requests import TARGETS, Asked, Effect, read, senseless
+from mt5crs.guard.requests import TARGETS, Asked, Effect, may_close, read, senseless
 from mt5crs.guard.reservations import unread
 from mt5crs.guard.rules import MINUTE
 from mt5crs.guard.scope import Scope, shown
@@ -145,6 +144,9 @@ class Guard:
         request, utc = order.request, self._clock() / 1e9
         facts: Facts | None = None
         if self._needs_account(request, plan, kill, now, utc):
+            hopeless = self._foresee(request, plan, kill, now, utc)
+            if hopeless is not None:
+                raise self._refusal(order, hopeless)
             facts = self._facts(order, now)
             if facts is None and now < order.came + FACTS_LIMIT:
                 return False
@@ -169,8 +171,23 @@ class Guard:
             if scope.needs(request, hedging, now, utc):
                 return True
         # With a kill switch on, only a deal may or may not reduce the risk.
-        may_close = bool(request.get("position")) or not hedging
-        return kill is not None and request.get("action") == c.TRADE_ACTION_DEAL and may_close
+        return kill is not None and may_close(request, hedging)
+
+    def _foresee(
+        self, request: "Mapping[str, Any]", plan: tuple[Scope, ...], kill: Kill | None, now: float, utc: float
+    ) -> BridgeError | None:
+        """Return why a request may not go on whatever is on the account, None where that decides."""
+        asked, hedging = Asked(request), self.lookout.hedging
+        if kill is not None and asked.effect is not Effect.REDUCES and not may_close(request, hedging):
+            return Killed(f"the kill switch is {kill}")
+        nonsense = senseless(request)
+        if nonsense:
+            return LimitExceeded(f"{nonsense}: no limit can be judged by that")
+        for scope in plan:
+            exceeded = scope.foresee(asked, hedging, now, utc)
+            if exceeded is not None:
+                return exceeded
+        return None
 
     def _wrong(
         self,
@@ -184,15 +201,17 @@ class Guard:
         """Return why a request may not go on, None where it may."""
         if kill is not None and asked.effect is not Effect.REDUCES:
             return Killed(f"the kill switch is {kill}")
-        if plan:
-            nonsense = senseless(request)
-            if nonsense:
-                return LimitExceeded(f"{nonsense}: no limit can be judged by that")
+        nonsense = senseless(request)
+        if nonsense:
+            return LimitExceeded(f"{nonsense}: no limit can be judged by that")
+        if asked.strange:
+            return LimitExceeded(f"{asked.strange}: no limit can be judged by that")
         for scope in plan:
-            if asked.missing and scope.names:
+            is_needed = scope.names or (scope.needs_worth and asked.effect is Effect.ADDS)
+            if asked.missing and is_needed and request.get("action") in TARGETS:
                 return LimitExceeded(
-                    f"{asked.missing} is not on the account, by whose symbol and magic number"
-                    f" {scope.standing.who} is limited ({scope.setting})"
+                    f"{asked.missing} is not on the account, by which {scope.standing.who} is limited"
+                    f" ({scope.setting})"
                 )
             exceeded = scope.check(asked, now, utc)
             if exceeded is not None:
@@ -216,8 +235,8 @@ class Guard:
         """
         if order.look < 0:
             order.look = self.lookout.number
-        if self._wants:
-            self.lookout.want(order.request.get("symbol", ""), now)
+            if self._wants:
+                self.lookout.want(order.request.get("symbol", ""), now)
         for _ in range(3):  # the second look may show which symbol it is about
             facts = self.lookout.facts
             is_enough = facts is not None and self._is_enough(facts, order, now)
@@ -390,6 +409,17 @@ class Guard:
             self._notices.write(NoticeKind.RESUME, by, {"name": name} | _proof(signed))
         return was_on
 
+    def is_known(self, name: str) -> bool:
+        """Whether a name is that of a key, or was: one whose entry is gone may have orders yet."""
+        journal = self._journal
+        return (
+            name in self.policy.keys
+            or name in self.switches.on
+            or any(each.principal == name for each in self.reservations)
+            or self.knows(name)
+            or (journal is not None and journal.has_asked(name))
+        )
+
     def owner(self, ticket: int) -> str:
         """Return whose order has a ticket, "" where that is not known."""
         return self._owners.of(ticket)
@@ -437,7 +467,8 @@ class Guard:
         fault = self._file.fault
         if self._file.pass_time(now):
             self._take_policy()
-            self._notices.add(NoticeKind.POLICY, GATEWAY, {"file": self.policy.where})
+            dropped = {"dropped": self._file.told_dropped} if self._file.dropped else {}
+            self._notices.add(NoticeKind.POLICY, GATEWAY, {"file": self.policy.where} | dropped)
         elif self._file.fault != fault:
             self._notices.add(
                 NoticeKind.POLICY, GATEWAY, {"kept": "the limits of before", "why": self._file.fault}

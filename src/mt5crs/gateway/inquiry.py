@@ -9,7 +9,7 @@ from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.errors import Busy, JournalUnusable
 from mt5crs.operation import Result
-from mt5crs.terminal.port import TerminalPort, then
+from mt5crs.terminal.port import Deferred, TerminalPort, then
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Inquiry:
         if self._flow is not None and now > self._began + self._limit:
             self.give_up()
         elif self._flow is not None and self._stalled is not None:
-            self._put(self._flow, self._stalled)
+            self._ask(self._flow, self._stalled)
 
     def give_up(self) -> None:
         """Give up the look that is under way, where one is."""
@@ -81,11 +81,29 @@ class Inquiry:
         self._ended()
 
     def _go_on(self, flow: Flow, answer: Result | None) -> None:
-        """Ask what a look wants to know next, until it ends or an answer is to come."""
+        """Go on with a look, given an answer."""
+        question = self._next(flow, answer)
+        if question is not None:
+            self._ask(flow, question)
+
+    def _ask(self, flow: Flow, question: Question | None) -> None:
+        """Ask what a look wants to know, until it ends or an answer is to come: in a loop, however long."""
+        while question is not None:
+            asked = self._put(question)
+            if asked is None:
+                return
+            answer = asked.result if isinstance(asked, Deferred) else asked
+            if answer is None:
+                then(asked, partial(self._go_on, flow))
+                return
+            question = self._next(flow, answer)
+
+    def _next(self, flow: Flow, answer: Result | None) -> Question | None:
+        """Return what a look wants to know next, None where it has ended."""
         if flow is not self._flow:  # it was given up meanwhile
-            return
+            return None
         try:
-            question = next(flow) if answer is None else flow.send(answer)
+            return next(flow) if answer is None else flow.send(answer)
         except StopIteration:
             self._end()
         except JournalUnusable as error:
@@ -94,18 +112,16 @@ class Inquiry:
         except Exception:  # a defect of ours must not cost the gateway
             log.exception("defect while %s", self._purpose)
             self._end()
-        else:
-            self._put(flow, question)
+        return None
 
-    def _put(self, flow: Flow, question: Question) -> None:
-        """Put a question to the terminal; where it has no room, it is put again later."""
+    def _put(self, question: Question) -> "Result | Deferred | None":
+        """Put a question to the terminal; where it has no room, it is put again later, and None now."""
         self._stalled = None
         try:
-            asked = self._terminal.call(OPERATIONS[question[0]], question[1], self._until)
+            return self._terminal.call(OPERATIONS[question[0]], question[1], self._until)
         except Busy:
             self._stalled = question
         except Exception:  # as with a client's request: a defect costs this look only
             log.exception("defect while %s", self._purpose)
             self._end()
-        else:
-            then(asked, partial(self._go_on, flow))
+        return None

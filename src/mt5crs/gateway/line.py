@@ -16,7 +16,7 @@ See = Callable[[str, float, Callable[[], None]], None]
 
 
 class Line:
-    """Orders that wait to be let through, in the order in which they came; none overtakes another.
+    """Orders that wait to be let through, in the order in which they came; only the guard's own overtake.
 
     Args:
         judge: Says whether an order may go on: False where that is not known yet; raises what refuses it.
@@ -49,7 +49,18 @@ class Line:
         return bool(self._orders)
 
     def join(self, order: Order, now: float) -> None:
-        """Take an order; it goes on at once where nothing is lacking."""
+        """Take an order; it goes on at once where nothing is lacking, the guard's own in any case.
+
+        Those close what there is: they must not wait for what clients' orders wait for.
+        """
+        if not order.is_guarded:
+            try:
+                self._judge(order, now)
+            except BridgeError as error:
+                self._refuse(order, error)
+            else:
+                self.through.append(order)
+            return
         self._orders.append(order)
         self.pass_time(now)
 

@@ -25,6 +25,8 @@ TELLERS = 3
 """Symbols whose last tick is looked at for the server's day."""
 WANTED = 30.0
 """Seconds for which a symbol is looked at after the last order about it."""
+WISHES = 64
+"""Symbols that are looked at because orders name them; then the oldest wish is dropped."""
 
 
 class Wants(NamedTuple):
@@ -120,8 +122,12 @@ class Lookout:
 
     def want(self, symbol: str, now: float) -> None:
         """Have the next looks look at a symbol."""
-        if symbol:
-            self._wanted[symbol] = now
+        if not symbol:
+            return
+        self._wanted.pop(symbol, None)  # the latest wish is the last one
+        self._wanted[symbol] = now
+        if len(self._wanted) > WISHES:
+            del self._wanted[next(iter(self._wanted))]
 
     def forget(self) -> None:
         """Take what was shown for old, and what is being looked at: something else is wanted."""
@@ -168,10 +174,12 @@ class Lookout:
         for symbol in sorted({*self._wanted, *wants.symbols, *(held if wants.worth else ())}):
             info = yield "symbol_info", (symbol,)
             quotes[symbol] = None if info.value is None else Quote.of(SymbolInfo(info.value))
+            if info.value is None:
+                self._wanted.pop(symbol, None)
         deals: list[TradeDeal] | None = None
         day = 0.0
         if wants.deals:
-            latest = sorted(self._wanted, key=self._wanted.__getitem__)[-TELLERS:]
+            latest = list(self._wanted)[-TELLERS:]
             for symbol in latest or sorted(held)[:TELLERS]:
                 tick = yield "symbol_info_tick", (symbol,)
                 if tick.value is not None:

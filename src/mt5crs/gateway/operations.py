@@ -93,7 +93,7 @@ class Operations:
 
     def _kill(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
         name, close, reason = wire
-        if name and not self._guard.knows(name):
+        if name and not self._guard.is_known(name):
             raise BadArguments(f"there is no key {name!r}", hint="`mt5crs keys list` shows the keys")
         self._guard.kill(name, caller.principal, reason, close=close, signed=caller.signed)
         return done(True)

@@ -16,6 +16,7 @@ from typing import Any
 from mt5crs import points
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import (
+    BadArguments,
     BridgeError,
     Busy,
     Expired,
@@ -29,6 +30,7 @@ from mt5crs.gateway.custody import RETRY, Custody
 from mt5crs.gateway.guarding import Guard
 from mt5crs.gateway.line import Line
 from mt5crs.gateway.order import Order, is_tagged, plain, told_of
+from mt5crs.journal import tags
 from mt5crs.journal.entries import Entry, encode
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import Begin, Journal, Told
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 
 QUEUE = 256
 """Trade requests that wait or are under way at a time; further ones are answered `busy`."""
+SHARE = QUEUE // 2
+"""Of these, what one principal can have: it leaves room for the others."""
 LOOK_AFTER = 2.0
 """Seconds without an answer after which the terminal is looked through for what became of an order."""
 PATIENCE = 60.0
@@ -132,6 +136,7 @@ class Orders:
             KeyConflict: The key belongs to another request.
             NotExecuted: The request of this key was not carried out, and will not be.
             Busy: Too many wait already.
+            BadArguments: Its comment looks like what a gateway puts there.
             JournalUnusable: It could not be recorded.
             SplitBrain: Another journal's orders are on the account.
         """
@@ -146,13 +151,31 @@ class Orders:
             self._counters["repeated-key"] += 1
             return self._known(entry, until, now)
         self._custody.check(journal, now)
-        if len(self._held) >= QUEUE:
-            raise Busy(f"{QUEUE} orders wait for the terminal already")
+        self._check_tag(journal, request)
+        if is_guarded:
+            self._check_room(principal)
         order = Order(request, principal, key, until if until < inf else now + PATIENCE)
         order.came, order.is_guarded, order.signed = now, is_guarded, signed
         self._held[principal, key] = order
         self._line.join(order, now)
         return order.deferred
+
+    def _check_room(self, principal: str) -> None:
+        """See whether a client's order may wait; the guard's own always may."""
+        waiting = len(self._held)
+        if waiting >= QUEUE:
+            raise Busy(f"{QUEUE} orders wait for the terminal already")
+        if waiting >= SHARE and sum(who == principal for who, _ in self._held) >= SHARE:
+            raise Busy(f"{SHARE} orders of {principal} wait for the terminal already")
+
+    def _check_tag(self, journal: Journal, request: dict[str, Any]) -> None:
+        """Refuse a comment that would be taken for the tag of another order, or of another gateway's."""
+        found = tags.read(request.get("comment", ""))
+        if found is not None and (found.mark != journal.mark or not is_tagged(request)):
+            raise BadArguments(
+                "the comment ends in what looks like a gateway's tag",
+                hint=f"use a comment without {tags.SIGIL!r} and {tags.LENGTH - 1} letters at its end",
+            )
 
     def _judge(self, order: Order, now: float) -> bool:
         return self._guard.judge(order, self.journal, now)

@@ -10,8 +10,9 @@ log = logging.getLogger(__name__)
 
 LOOK = 1.0
 """Seconds between two looks whether the file is another one."""
+NO_LIMITS = "an empty table [account] says that there are to be no limits"
 
-_Signature = tuple[int, int, int]
+_Signature = tuple[int, int, int, int]
 
 
 class PolicyFile:
@@ -22,6 +23,7 @@ class PolicyFile:
 
     Attributes:
         policy: What the file said when it could be used last.
+        dropped: The tables of which the policy before had more.
         fault: What is wrong with the file as it is now; "" where nothing is.
 
     Raises:
@@ -32,6 +34,7 @@ class PolicyFile:
         self.path = path
         self.policy = Policy() if path is None else load(path)
         self.fault = ""
+        self.dropped: list[str] = []
         self._read = self._seen = self._signature()
         self._next_look = 0.0
 
@@ -50,6 +53,8 @@ class PolicyFile:
         self._read = self._seen
         try:
             policy = load(path)
+            if self.policy.written and not policy.written:
+                raise SettingError(f"the policy {path} is empty, and was not", hint=NO_LIMITS)
         except SettingError as error:  # read again in any case: it may be the system that is in need
             if str(error) != self.fault:
                 self.fault = str(error)
@@ -58,9 +63,17 @@ class PolicyFile:
         if self._signature() != self._seen:
             self._read = None
             return False
+        self.dropped = self.policy.dropped(policy)
         self.policy, self.fault = policy, ""
         log.warning("the policy %s was read again: its limits hold from now on", path)
+        if self.dropped:
+            log.warning("the policy %s has less than before in %s", path, self.told_dropped)
         return True
+
+    @property
+    def told_dropped(self) -> str:
+        """The tables of `dropped`, in words."""
+        return ", ".join(f"[{table}]" for table in self.dropped)
 
     def _signature(self) -> _Signature | None:
         """Return what tells the file from what it was; None where it cannot be found."""
@@ -69,5 +82,5 @@ class PolicyFile:
         try:
             status = self.path.stat()
         except OSError:
-            return 0, 0, 0
-        return status.st_mtime_ns, status.st_size, status.st_ino
+            return 0, 0, 0, 0
+        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode

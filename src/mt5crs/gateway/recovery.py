@@ -18,7 +18,7 @@ from mt5crs.gateway.strangers import look_for_strangers
 from mt5crs.journal import tags
 from mt5crs.journal.changes import is_overtaken, levels_before
 from mt5crs.journal.entries import CORE, Entry
-from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, judge
+from mt5crs.journal.reconcile import Ambiguous, Done, Intent, Never, Observed, Verdict, can_be_of, judge
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import LEGACY, MAKERS, Journal, Told
 from mt5crs.last_error import SUCCESS
@@ -178,9 +178,21 @@ class Recovery:
             hedging=AccountInfo(account.value).margin_mode == ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
         )
         shown = (*observed.orders, *observed.history)
-        if start < END:  # without history nothing shows what was there before
-            look_for_strangers(journal, self._comments, shown, self._orders.server_time.earliest)
         self._conclude(journal, observed, now, looked_for, TerminalInfo(terminal.value).connected)
+        if start < END:  # without history nothing shows what was there before
+            open_ = [
+                self._intent(journal, entry, now)
+                for entry in journal.watched.values()
+                if entry.request is not None and entry.state in OPEN
+            ]
+            earliest = self._orders.server_time.earliest
+            look_for_strangers(
+                journal,
+                self._comments,
+                shown,
+                earliest,
+                lambda order: any(can_be_of(i, order) for i in open_),
+            )
 
     # ---- conclusions ----
 

@@ -6,7 +6,7 @@ journal, which does not know it, is of a copy of the journal, or was sent before
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mt5crs.gateway.comments import Comments
 from mt5crs.journal import tags
@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def look_for_strangers(
-    journal: Journal, comments: Comments, orders: Iterable[TradeOrder], earliest: float
+    journal: Journal,
+    comments: Comments,
+    orders: Iterable[TradeOrder],
+    earliest: float,
+    explains: Callable[[TradeOrder], bool],
 ) -> None:
     """Latch trading off where an order of another journal is younger than ours.
 
@@ -28,6 +32,7 @@ def look_for_strangers(
         comments: Knows which tags are ours.
         orders: All that the terminal shows.
         earliest: The server's time is not before this.
+        explains: Whether an order can be that of a request of ours whose outcome is not known yet.
     """
     if not journal.id or journal.latch:  # one in memory knows nothing of what was before its process
         return
@@ -40,7 +45,7 @@ def look_for_strangers(
     young = [
         order
         for order in strange.values()
-        if order.time_setup > legacy and order.ticket not in journal.claims
+        if order.time_setup > legacy and order.ticket not in journal.claims and not explains(order)
     ]
     if young:
         found = tags.read(young[0].comment)

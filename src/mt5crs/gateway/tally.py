@@ -32,7 +32,7 @@ class Tally:
 
     def add(self, order: Order, asked: Asked) -> None:
         """Count an order that was let through."""
-        if asked.held or asked.turns:
+        if asked.held or asked.turns or asked.extra:
             order.reservation = Reservation(order.principal, order, asked)
             self.reservations.add(order.reservation, asked.quote)
 
@@ -58,7 +58,8 @@ class Tally:
             pass
         elif entry.state is State.DONE and entry.outcome.get("retcode") in MADE:
             reservation.known = entry.since / 1e9
-            reservation.ticket = entry.outcome.get("order", 0)
+            # What is shown of an order that gets another price may be the order as it was.
+            reservation.ticket = 0 if reservation.extra else entry.outcome.get("order", 0)
         else:
             self.reservations.drop(reservation)
 

@@ -36,6 +36,11 @@ class Quote(Struct, frozen=True):
         return cls(info.bid, info.ask, worth)
 
 
+def pending_price(price: float, stoplimit: float, quote: Quote | None) -> float:
+    """Return what a lot of a pending order is counted at: one far below the market can be moved up to it."""
+    return max(price, stoplimit, 0.0 if quote is None else quote.ask)
+
+
 class Usage:
     """What is used of limits.
 
@@ -54,13 +59,21 @@ class Usage:
         self.unknown = ""
         self.loss = 0.0
 
-    def add(self, symbol: str, volume: float, price: float, quote: Quote | None) -> None:
-        """Add what is open, or may be."""
+    def add(self, symbol: str, volume: float, price: float, quote: Quote | None, extra: float = 0.0) -> None:
+        """Add what is open, or may be.
+
+        Args:
+            symbol: Its symbol.
+            volume: Lots.
+            price: What a lot is counted at.
+            quote: The symbol's prices and worth.
+            extra: What lots that are counted already cost more than before, as lots times price.
+        """
         self.volumes[symbol] = self.volumes.get(symbol, 0.0) + volume
         if quote is None or not quote.worth or not price > 0:
             self.unknown = symbol
         else:
-            self.exposure += volume * price * quote.worth
+            self.exposure += (volume * price + extra) * quote.worth
 
 
 class Facts(Struct, frozen=True):
@@ -104,8 +117,9 @@ class Facts(Struct, frozen=True):
         used, quotes = Usage(), self.quotes
         for order in self.orders.values():
             if counts(order.ticket):
-                price = max(order.price_open, order.price_stoplimit)
-                used.add(order.symbol, order.volume_current, price, quotes.get(order.symbol))
+                quote = quotes.get(order.symbol)
+                price = pending_price(order.price_open, order.price_stoplimit, quote)
+                used.add(order.symbol, order.volume_current, price, quote)
         floating = 0.0
         for position in self.positions.values():
             if counts(position.identifier):

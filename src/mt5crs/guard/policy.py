@@ -1,12 +1,14 @@
 """The policy file: who may connect, how often who may ask, what orders may do; checked as a whole."""
 
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
+from mt5crs import private
 from mt5crs.errors import SettingError
 from mt5crs.guard import values
 from mt5crs.guard.hours import Hours, zone_named
@@ -56,6 +58,7 @@ class Policy:
         addresses: From where clients may connect.
         account: Limits for all orders together, by name.
         keys: Limits for one key's orders, by the key's name.
+        written: What the file has, as names by table.
     """
 
     def __init__(
@@ -65,12 +68,22 @@ class Policy:
         account: Mapping[str, Any] | None = None,
         keys: Mapping[str, Mapping[str, Any]] | None = None,
         rates: Mapping[str, Mapping[Kind, float]] | None = None,
+        written: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self.where = where
         self.addresses = addresses or Addresses()
         self.account = account or {}
         self.keys = keys or {}
         self._rates = rates or {}
+        self.written = written or {}
+
+    def dropped(self, after: "Policy") -> list[str]:
+        """Return the tables of which another policy has less; what is written there may still differ."""
+        return [
+            table
+            for table, names in self.written.items()
+            if table != "keys" and not names <= after.written.get(table, frozenset())
+        ]
 
     def rates(self, name: str) -> Mapping[Kind, float]:
         """Return how many requests per second of each kind a key may ask; what is absent has no limit."""
@@ -88,12 +101,15 @@ def load(path: Path) -> Policy:
     """Read a policy file.
 
     Raises:
-        SettingError: It cannot be read, or something in it cannot be used: with the table, the name and what
-            would be right.
+        SettingError: It cannot be read, others than its owner can change it, or something in it cannot be
+            used: with the table, the name and what would be right.
     """
     try:
         with path.open("rb") as file:
+            private.check_unchangeable(path, os.fstat(file.fileno()))
             content = file.read(LIMIT + 1)
+    except private.NotPrivate as error:
+        raise SettingError(f"the policy {path} {error.strerror}", hint=error.hint) from None
     except OSError as error:
         raise SettingError(f"the policy {path} cannot be read: {error.strerror or error}") from None
     if len(content) > LIMIT:
@@ -126,7 +142,18 @@ def parse(content: bytes, where: str) -> Policy:
         rates[name] = reader.rates(reader.table(entry, table, "rates"), f"{table}.rates")
         entry.pop("rates", None)
         keys[name] = reader.limits(entry, table)
-    return Policy(where, reader.addresses(addresses), account, keys, rates)
+    return Policy(where, reader.addresses(addresses), account, keys, rates, _written(tables))
+
+
+def _written(tables: Mapping[str, Any], outer: str = "") -> dict[str, frozenset[str]]:
+    """Return the names in each table and in those within it."""
+    found: dict[str, frozenset[str]] = {}
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            entries, place = cast("dict[str, Any]", table), f"{outer}{name}"
+            found[place] = frozenset(entries)
+            found |= _written(entries, f"{place}.")
+    return found
 
 
 class _Reader:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mt5crs import constants as c
-from mt5crs.guard.facts import Quote, Usage
-from mt5crs.guard.requests import Asked
+from mt5crs.guard.facts import Quote, Usage, pending_price
+from mt5crs.guard.requests import PRICES, Asked
 
 
 class Reservation:
@@ -18,12 +18,15 @@ class Reservation:
         volume: Lots to be counted.
         turns: See `mt5crs.guard.requests.Asked`.
         price: What its exposure is counted at.
+        extra: See `mt5crs.guard.requests.Asked`.
         worth: Its exposure.
         ticket: The order's ticket, once it is known.
         known: When it became known that it was carried out, epoch seconds; 0 before.
     """
 
-    __slots__ = ("known", "order", "price", "principal", "symbol", "ticket", "turns", "volume", "worth")
+    __slots__ = (
+        "extra", "known", "order", "price", "principal", "symbol", "ticket", "turns", "volume", "worth",
+    )  # fmt: skip
 
     def __init__(self, principal: str, order: Any, asked: Asked) -> None:
         self.principal = principal
@@ -32,6 +35,7 @@ class Reservation:
         self.volume = asked.held
         self.turns = asked.turns
         self.price = asked.price
+        self.extra = asked.extra
         self.worth = 0.0
         self.ticket = 0
         self.known = 0.0
@@ -40,11 +44,11 @@ class Reservation:
 def unread(request: Mapping[str, Any]) -> Asked:
     """Return what a request may have done whose account is not known as it was then: all that it can."""
     asked = Asked(request)
-    if request.get("action") == c.TRADE_ACTION_DEAL:
+    if asked.request["action"] == c.TRADE_ACTION_DEAL:
         asked.turns = asked.volume
-        if request.get("position"):
+        if asked.request["position"]:
             asked.held = 0.0
-    asked.price = max(request.get("price", 0.0), request.get("stoplimit", 0.0))
+    asked.price = max(asked.request[name] for name in PRICES)
     return asked
 
 
@@ -69,7 +73,7 @@ class Reservations:
     @property
     def symbols(self) -> set[str]:
         """The symbols that they are about."""
-        return {each.symbol for each in self._all if each.volume} - {""}
+        return {each.symbol for each in self._all if each.volume or each.extra} - {""}
 
     def usage(self, principal: str = "") -> Usage:
         """Return what those of a principal use of limits, "" for all; the object stays the same."""
@@ -84,11 +88,12 @@ class Reservations:
         symbol, volume = reservation.symbol, reservation.volume
         if reservation.turns:
             self.under_way[symbol] = self.under_way.get(symbol, 0.0) + reservation.turns
-        if volume:
-            price = reservation.price or (0.0 if quote is None else quote.ask)
-            reservation.worth = 0.0 if quote is None else volume * price * quote.worth
+        if volume or reservation.extra:
+            price = pending_price(reservation.price, 0.0, quote)
+            extra = reservation.extra
+            reservation.worth = 0.0 if quote is None else (volume * price + extra) * quote.worth
             for name in ("", reservation.principal):
-                self.usage(name).add(symbol, volume, price, quote)
+                self.usage(name).add(symbol, volume, price, quote, extra)
 
     def drop(self, reservation: Reservation) -> None:
         """Count it no more."""
@@ -100,7 +105,7 @@ class Reservations:
             self.under_way[symbol] -= reservation.turns
             if self.under_way[symbol] <= 0.0:
                 del self.under_way[symbol]
-        if reservation.volume:
+        if reservation.volume or reservation.extra:
             for name in ("", reservation.principal):
                 used = self.usage(name)
                 used.volumes[symbol] -= reservation.volume

@@ -69,7 +69,7 @@ def max_symbol_volume(asked: Asked, most: float, at: Standing) -> str:
 
 def max_exposure(asked: Asked, most: float, at: Standing) -> str:
     """Judge by what all that is open and pending is worth."""
-    if not asked.growth:
+    if not asked.growth and not asked.extra:
         return ""
     quote = asked.quote
     unknown = at.used.unknown or at.held.unknown
@@ -77,13 +77,11 @@ def max_exposure(asked: Asked, most: float, at: Standing) -> str:
         unknown = asked.symbol
     if quote is None or unknown:
         return f"what {unknown} is worth is not known, by which max_exposure is judged for {at.who}"
-    after = at.used.exposure + at.held.exposure + asked.growth * asked.price * quote.worth
+    after = at.used.exposure + at.held.exposure + (asked.growth * asked.price + asked.extra) * quote.worth
     if after <= most * (1 + HAIR):
         return ""
-    return (
-        f"{lots(asked.growth)} of {asked.symbol} would make an exposure of {after:.2f}: more than"
-        f" max_exposure allows {at.who}"
-    )
+    what = f"{lots(asked.growth)} of {asked.symbol}" if asked.growth else f"this price of {asked.symbol}"
+    return f"{what} would make an exposure of {after:.2f}: more than max_exposure allows {at.who}"
 
 
 def max_orders_per_minute(asked: Asked, most: int, at: Standing) -> str:
@@ -198,7 +196,7 @@ LIMITS: Mapping[str, Limit] = {
     "max_exposure": Limit(
         "account currency",
         "What all open positions and pending orders are worth after the order: volume x price /"
-        " `trade_tick_size` x `trade_tick_value`.",
+        " `trade_tick_size` x `trade_tick_value`; a pending order at the ask at least.",
         values.amount, max_exposure, ORDERS, needs_account=True, needs_prices=True, needs_worth=True,
     ),
     "max_orders_per_minute": Limit(

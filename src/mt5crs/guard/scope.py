@@ -6,13 +6,15 @@ from typing import Any
 from mt5crs import constants as c
 from mt5crs.errors import LimitExceeded
 from mt5crs.guard.facts import Usage
-from mt5crs.guard.requests import PRICES, TARGETS, Asked, Effect
+from mt5crs.guard.requests import PRICES, TARGETS, Asked, Effect, may_close
 from mt5crs.guard.rules import LIMITS, Rule, Standing
 
 _BY_MARKET = frozenset({c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING, c.TRADE_ACTION_MODIFY})
 _NAMED = ("symbols", "magic")
 _CHEAP = ("max_order_volume", "hours")
 """What a deal that only closes is not judged by, and an account is not needed for."""
+_REPRICED = ("max_exposure", "max_daily_loss")
+"""What another price of a pending order is judged by, beside `hours`."""
 
 
 class Scope:
@@ -44,7 +46,12 @@ class Scope:
         self.needs_deals = any(row.needs_deals for row in rows)
         self.needs_worth = any(row.needs_worth for row in rows)
         self._rules = {effect: tuple(self._judges(effect)) for effect in Effect}
+        self._early = {
+            effect: [row for row in rules if not LIMITS[row[0]].needs_account]
+            for effect, rules in self._rules.items()
+        }
         self.names = any(each in limits for each in _NAMED)
+        self._reprices = any(each in limits for each in _REPRICED)
         self._distance = "max_price_distance" in limits
         self._orders = any(LIMITS[each].needs_account and each != "max_price_distance" for each in limits)
         self._cheap = [(LIMITS[each].rule, limits[each]) for each in _CHEAP if each in limits]
@@ -65,21 +72,40 @@ class Scope:
         """
         action = request.get("action")
         is_deal = action == c.TRADE_ACTION_DEAL
-        may_close = is_deal and (bool(request.get("position")) or not hedging)
-        if self.names and (may_close or (action in TARGETS and not is_deal)):
+        closes = may_close(request, hedging)
+        if self.names and (closes or (action in TARGETS and not is_deal)):
             return True
         if action in _BY_MARKET:
             adds = action != c.TRADE_ACTION_MODIFY or bool(request.get("volume"))
-            if self._orders and adds:
+            if self._reprices or (self._orders and adds):
                 return True
             if self._distance and any(request.get(name) for name in PRICES):
                 return True
-        if may_close and self._cheap:
+        if (closes or action == c.TRADE_ACTION_MODIFY) and self._cheap:
             at = self.standing
             at.now, at.utc = now, utc
             asked = Asked(request)
             return any(rule is not None and rule(asked, value, at) for rule, value in self._cheap)
         return False
+
+    def foresee(self, asked: Asked, hedging: bool | None, now: float, utc: float) -> LimitExceeded | None:
+        """Judge a request whose account is not known by all that will hold for it in any case.
+
+        What is refused so costs no look at the account.
+        """
+        at = self.standing
+        at.now, at.utc = now, utc
+        action = asked.request["action"]
+        closes = may_close(asked.request, hedging)
+        # A deal is for the position of its own symbol, or refused; the magic number is the position's.
+        is_on_account = action in TARGETS and action != c.TRADE_ACTION_DEAL
+        unknown = _NAMED if is_on_account else ("magic",) if closes else ()
+        for name, rule, value in self._early[Effect.REDUCES if closes else asked.effect]:
+            if name not in unknown:
+                wrong = rule(asked, value, at)
+                if wrong:
+                    return self.exceeded(wrong, name)
+        return None
 
     def check(self, asked: Asked, now: float, utc: float) -> LimitExceeded | None:
         """Judge a request; return what it may not, None where it may go on."""

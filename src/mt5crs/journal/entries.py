@@ -7,7 +7,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from mt5crs.journal.chain import Event, digest
 from mt5crs.journal.states import NEXT, State, Step, is_step
-from mt5crs.model import OrderSendResult, TradeRequest
+from mt5crs.model import REQUEST_DEFAULTS, OrderSendResult
 
 encode = Encoder(order="deterministic").encode
 """Bytes of a body or a note; the same for equal values."""
@@ -20,7 +20,6 @@ _parts = Decoder(tuple[Raw, bytes]).decode
 NOTHING_NOTED: dict[str, Any] = {}
 CORE = ("retcode", "deal", "order", "volume", "price")
 """The fields of a result that are kept for good."""
-NO_REQUEST = [0, 0, 0, "", 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0, "", 0, 0]
 
 
 class Entry(Struct, gc=False):
@@ -98,10 +97,7 @@ class Entry(Struct, gc=False):
             "comment": "",
         }
         asked = self.request or {}
-        fields["request"] = [
-            asked.get(name, default)
-            for name, default in zip(TradeRequest.__match_args__, NO_REQUEST, strict=True)
-        ]
+        fields["request"] = [asked.get(name, default) for name, default in REQUEST_DEFAULTS.items()]
         return [fields[name] for name in OrderSendResult.__match_args__]
 
 

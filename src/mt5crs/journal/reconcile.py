@@ -21,11 +21,24 @@ from mt5crs.journal.evidence import (
     Observed,
     Shown,
     Verdict,
+    allows_comment,
     named,
 )
 from mt5crs.journal.rules import RULES, Change, Maker
+from mt5crs.model import TradeOrder
 
-__all__ = ["RULES", "Ambiguous", "Done", "Intent", "Never", "NoTrace", "Observed", "Verdict", "judge"]
+__all__ = [
+    "RULES",
+    "Ambiguous",
+    "Done",
+    "Intent",
+    "Never",
+    "NoTrace",
+    "Observed",
+    "Verdict",
+    "can_be_of",
+    "judge",
+]
 
 
 def judge(intents: Sequence[Intent], observed: Observed) -> dict[int, Verdict]:
@@ -42,6 +55,17 @@ def judge(intents: Sequence[Intent], observed: Observed) -> dict[int, Verdict]:
         asking = [intent for intent in intents if intent.number("action") == action]
         verdicts |= _made(asking, shown, rule) if isinstance(rule, Maker) else _changed(asking, shown, rule)
     return verdicts
+
+
+def can_be_of(intent: Intent, order: TradeOrder) -> bool:
+    """Whether nothing that stays says that an order is not that of a request."""
+    rule = RULES.get(intent.number("action"))
+    return (
+        isinstance(rule, Maker)
+        and rule.is_kind(intent, order)
+        and intent.spans(order.time_setup_msc)
+        and allows_comment(intent, order.comment)
+    )
 
 
 # ---- requests that make an order --------------------------------------------------------------------

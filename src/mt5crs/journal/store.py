@@ -367,6 +367,19 @@ class Journal(Reading):
             raise KeyConflict(f"the key {key!r} belongs to another request")
         return entry
 
+    def has_asked(self, principal: str) -> bool:
+        """Whether a principal has ever had a request here.
+
+        Raises:
+            JournalUnusable: The journal cannot be read.
+        """
+        return bool(
+            self._file.rows(
+                "select 1 from events where account = ? and principal = ? and key is not null limit 1",
+                (self._account, principal),
+            )
+        )
+
     @property
     def claims(self) -> dict[int, int]:
         """Which entry made an order, by the order's ticket, of what was settled within `KEEP` seconds."""

@@ -6,7 +6,7 @@ from operator import attrgetter, itemgetter
 from typing import NamedTuple, TypeVar
 
 from mt5crs import constants as c
-from mt5crs.model import OrderCheckResult, OrderSendResult, TradeRequest, traded
+from mt5crs.model import REQUEST_DEFAULTS, OrderCheckResult, OrderSendResult, TradeRequest, traded
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.entities import (
     BUYS,
@@ -29,9 +29,8 @@ from mt5crs.terminal.simulated.trading.levels import OTC_EXECUTION, proper_price
 from mt5crs.terminal.simulated.trading.limits import VOLUME_TOLERANCE
 from mt5crs.terminal.simulated.trading.retcodes import CHECK_DONE, CLIENT_SIDE, COMMENTS
 
-ABSENT: dict[type, int | float | str] = {int: 0, float: 0.0, str: ""}
-FIELDS = tuple(TradeRequest.__annotations__)
-DEFAULTS = tuple(ABSENT[kind] for kind in TradeRequest.__annotations__.values())
+FIELDS = tuple(REQUEST_DEFAULTS)
+DEFAULTS = tuple(REQUEST_DEFAULTS.values())
 NUMBER_NAMES = ("volume", "price", "stoplimit", "sl", "tp")
 NUMBERS = itemgetter(*map(FIELDS.index, NUMBER_NAMES))
 QUOTED = (c.TRADE_ACTION_DEAL, c.TRADE_ACTION_PENDING)  # the answers to these carry bid and ask
