@@ -172,7 +172,7 @@ class Desk:
             NoticeKind.KEYS, GATEWAY, {name: ", ".join(who) for name, who in change._asdict().items()}
         )
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, is_admin: bool = True) -> dict[str, Any]:
         """Return how it is, for pongs and beats."""
         condition = self._terminal.condition()
         return {
@@ -182,7 +182,7 @@ class Desk:
             "account": condition.account,
             "lanes": dict(condition.lanes),
             "orders": self.orders.state(),
-            "guard": self.guard.state(),
+            "guard": self.guard.state(is_admin=is_admin),
             "counters": dict(self.counters),
         }
 

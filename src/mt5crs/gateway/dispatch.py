@@ -37,7 +37,7 @@ from mt5crs.gateway.held import Held
 from mt5crs.gateway.operations import Caller, Operations
 from mt5crs.gateway.signatures import Bound, Signatures
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
-from mt5crs.operation import Operation, Result, Unasked
+from mt5crs.operation import Kind, Operation, Result, Unasked
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import Deferred, TerminalPort
 from mt5crs.wire.codec import encode, join, part_to_gateway, refusal, to_gateway
@@ -228,9 +228,9 @@ class Dispatch:
         for peer in [peer for peer, known in self._peers.items() if now - known.seen > IDLE]:
             self.forget(peer)
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, is_admin: bool = False) -> dict[str, Any]:
         """Return how the gateway is, for pongs and beats."""
-        return {"software": f"mt5crs/{__version__}", **self._desk.state()}
+        return {"software": f"mt5crs/{__version__}", **self._desk.state(is_admin=is_admin)}
 
     # ---- time ----
 
@@ -422,7 +422,8 @@ class Dispatch:
 
     def _ping(self, peer: bytes, principal: Principal, message: Ping, now: float) -> Frames:
         in_hand = [*self.transfers.in_hand(peer), *self.held.in_hand(peer)]
-        pong = Pong(message.id, self.epoch, int(now * 1000), in_hand, self.state())
+        state = self.state(is_admin=Kind.ADMIN in principal.kinds)
+        pong = Pong(message.id, self.epoch, int(now * 1000), in_hand, state)
         return [encode(pong)]
 
     def _credit(self, peer: bytes, principal: Principal, message: Credit, now: float) -> Frames:

@@ -179,7 +179,7 @@ class Guard:
         """Return why a request may not go on whatever is on the account, None where that decides."""
         asked, hedging = Asked(request), self.lookout.hedging
         if kill is not None and asked.effect is not Effect.REDUCES and not may_close(request, hedging):
-            return Killed(f"the kill switch is {kill}")
+            return self._killed(kill)
         nonsense = senseless(request)
         if nonsense:
             return LimitExceeded(f"{nonsense}: no limit can be judged by that")
@@ -200,7 +200,7 @@ class Guard:
     ) -> BridgeError | None:
         """Return why a request may not go on, None where it may."""
         if kill is not None and asked.effect is not Effect.REDUCES:
-            return Killed(f"the kill switch is {kill}")
+            return self._killed(kill)
         nonsense = senseless(request)
         if nonsense:
             return LimitExceeded(f"{nonsense}: no limit can be judged by that")
@@ -218,10 +218,17 @@ class Guard:
                 return exceeded
         return None
 
+    def _killed(self, kill: Kill, more: str = "") -> Killed:
+        name = next((name for name, each in self.switches.on.items() if each is kill), "")
+        whose, which = (f" of {name}", f" {name}") if name else ("", "")
+        return Killed(
+            f"the kill switch{whose} is {kill}{more}", hint=f"an admin's `mt5crs resume{which}` turns it off"
+        )
+
     def _blind(self, plan: tuple[Scope, ...], kill: Kill | None, request: "Mapping[str, Any]") -> BridgeError:
         """Return the refusal of an order that cannot be judged."""
         if kill is not None:
-            return Killed(f"the kill switch is {kill}; whether this order only closes is not known: {LATE}")
+            return self._killed(kill, f"; whether this order only closes is not known: {LATE}")
         where = " and ".join(scope.setting for scope in plan)
         return LimitExceeded(
             f"the order cannot be judged: {LATE} ({where})",
@@ -316,6 +323,16 @@ class Guard:
         self.lookout.forget()
         for name in [name for name in self.awaited if not self._dead_man(name)]:
             self.awaited.discard(name)
+
+    def warn_of_unknown_keys(self) -> None:
+        """Say where limits are for a key that there is not: a slip of the pen would take them off."""
+        for name in self.policy.keys:
+            if not self.knows(name):
+                log.warning(
+                    "%s: there is no key %s, so that its limits hold for nobody",
+                    self.policy.setting(name),
+                    name,
+                )
 
     def _plan(self, principal: str) -> tuple[Scope, ...]:
         """Return the limits that a principal's orders are judged by."""
@@ -467,6 +484,7 @@ class Guard:
         fault = self._file.fault
         if self._file.pass_time(now):
             self._take_policy()
+            self.warn_of_unknown_keys()
             dropped = {"dropped": self._file.told_dropped} if self._file.dropped else {}
             self._notices.add(NoticeKind.POLICY, GATEWAY, {"file": self.policy.where} | dropped)
         elif self._file.fault != fault:
@@ -530,8 +548,10 @@ class Guard:
         progress = self.progress.get(name) or self.switches.on[name].close
         return f"{self.switches.on[name]}" + (f" ({progress})" if progress else "")
 
-    def state(self) -> dict[str, Any]:
-        """Return how it is with the guard, for pongs and beats."""
+    def state(self, *, is_admin: bool) -> dict[str, Any]:
+        """Return how it is with the guard, for pongs and beats; names and files are for admins alone."""
+        if not is_admin:
+            return {"fault": bool(self._file.fault), "killed": "" in self.switches.on}
         return {
             "policy": "" if self._file.path is None else str(self._file.path),
             "fault": self._file.fault,

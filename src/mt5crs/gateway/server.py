@@ -102,6 +102,7 @@ class Server:
         )
         if keys is not None:
             desk.guard.knows = keys.ring.entries.__contains__
+            desk.guard.warn_of_unknown_keys()
         self._desk = desk
         self._config = config
         self._terminal = terminal

@@ -156,14 +156,12 @@ class Proof:
         """Say what shows at the end alone."""
         last = self.chain.number
         self._refuse_pruned()
-        for number in sorted(self._pending):
-            if number > last:
-                gone = number - last
-                self.add(
-                    f"{gone} event{'s' * (gone > 1)} that a kept head knows {'were' if gone > 1 else 'was'}"
-                    f" cut off after event {last}"
-                )
-                break
+        gone = max(self._pending, default=0) - last
+        if gone > 0:
+            self.add(
+                f"{gone} event{'s' * (gone > 1)} that a kept head knows {'were' if gone > 1 else 'was'}"
+                f" cut off after event {last}"
+            )
         if self._rewritten:
             kept = f"; up to event {self.until} it is as it was kept" if self.until else ""
             self.add(f"the journal was rewritten before event {self._rewritten}, as a kept head shows{kept}")
