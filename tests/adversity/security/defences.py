@@ -97,8 +97,8 @@ def _any_time(signatures: ModuleType) -> None:
     """When a request was signed does not matter."""
     take = signatures.Nonces.take
 
-    def at_once(self: Any, nonce: bytes, at: int, now: int) -> None:
-        take(self, nonce, now, now)
+    def at_once(self: Any, key: str, nonce: bytes, at: int, now: int) -> None:
+        take(self, key, nonce, now, now)
 
     signatures.Nonces.take = at_once
 
@@ -106,7 +106,7 @@ def _any_time(signatures: ModuleType) -> None:
 def _any_copy(signatures: ModuleType) -> None:
     """What came before is taken again."""
 
-    def forgetful(self: Any, nonce: bytes, at: int, now: int) -> None:
+    def forgetful(self: Any, key: str, nonce: bytes, at: int, now: int) -> None:
         pass
 
     signatures.Nonces.take = forgetful
