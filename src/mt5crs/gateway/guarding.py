@@ -144,10 +144,12 @@ class Guard:
         request, utc = order.request, self._clock() / 1e9
         facts: Facts | None = None
         if self._needs_account(request, plan, kill, now, utc):
-            hopeless = self._foresee(request, plan, kill, now, utc)
-            if hopeless is not None:
-                raise self._refusal(order, hopeless)
-            facts = self._facts(order, now)
+            facts = self._at_hand(request, now)
+            if facts is None:
+                hopeless = self._foresee(request, plan, kill, now, utc)
+                if hopeless is not None:
+                    raise self._refusal(order, hopeless)
+                facts = self._facts(order, now)
             if facts is None and now < order.came + FACTS_LIMIT:
                 return False
             if facts is None:
@@ -234,6 +236,15 @@ class Guard:
             f"the order cannot be judged: {LATE} ({where})",
             hint="`mt5crs health` tells whether the terminal answers",
         )
+
+    def _at_hand(self, request: "Mapping[str, Any]", now: float) -> Facts | None:
+        """Return what the last look has shown, where it is enough: for what names nothing on the account."""
+        facts, symbol = self.lookout.facts, request.get("symbol", "")
+        if facts is None or now - facts.began > FRESH / 2:
+            return None
+        if any(request.get(name) for name in TARGETS.get(request.get("action", 0), ())):
+            return None
+        return None if self._prices and facts.quotes.get(symbol) is None else facts
 
     def _facts(self, order: Order, now: float) -> Facts | None:
         """Return facts that are fresh and show what an order is about; None where a look is needed first.
