@@ -11,6 +11,7 @@ from mt5crs.cli import values
 from mt5crs.cli.formats import moment
 from mt5crs.guard.closing import market_filling
 from mt5crs.model import SymbolInfo
+from mt5crs.timeframes import TIMEFRAMES
 
 FILLINGS = {1: 0, 2: 1, 3: 0, 0: 2}
 
@@ -26,7 +27,7 @@ def symbol(**fields: object) -> SymbolInfo:
 
 @pytest.mark.parametrize("text", ["m1", "H1", "mn1"])
 def test_timeframes_in_any_case(text: str) -> None:
-    assert values.timeframe(text) == values.TIMEFRAMES[text.upper()]
+    assert values.timeframe(text) == TIMEFRAMES[text.upper()]
 
 
 def test_an_unknown_timeframe_lists_them_by_length() -> None:

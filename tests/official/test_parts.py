@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from mt5crs.api import OPERATIONS
+from mt5crs.cursors import FEWEST
 from mt5crs.errors import Expired
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS
 from mt5crs.model import TICKS, AccountInfo, TerminalInfo
 from mt5crs.operation import Result, Unasked, done
 from mt5crs.terminal.official.attachment import ATTACH_EVERY, Attachment
 from mt5crs.terminal.official.desks import Lost, TradeDesk, WrongAccountFound
-from mt5crs.terminal.official.follower import FIRST_COUNT, Follower
+from mt5crs.terminal.official.follower import Follower
 from mt5crs.terminal.official.following import AGAIN, Following
 from mt5crs.terminal.official.health import ASK_EVERY, PATIENCE, Health
 from mt5crs.terminal.official.messages import Configuration, Ticks
@@ -204,13 +205,13 @@ def test_ticks_of_equal_times_are_neither_lost_nor_doubled() -> None:
     assert taken(follower) == []
     assert follower.cursor == (2, 2)
     tape.times += [2000]
-    assert taken(Follower(tape, "X", *follower.cursor)) == [2000]
+    assert taken(Follower(tape, "X", follower.cursor)) == [2000]
 
 
 def test_a_second_with_more_ticks_than_are_asked_for_is_taken_whole() -> None:
     tape = Tape(1000)
     follower = Follower(tape, "X")
-    tape.times += [2000] * (5 * FIRST_COUNT) + [3000]
+    tape.times += [2000] * (5 * FEWEST) + [3000]
     found: list[int] = []
     while more := taken(follower):
         found += more

@@ -15,7 +15,7 @@ from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.prices.expand import flag_changes
 from mt5crs.terminal.simulated.prices.rates import Rates, SpanCache
 from mt5crs.terminal.simulated.prices.sources import BarSource, TickSource
-from mt5crs.terminal.simulated.prices.timeframes import PERIODS
+from mt5crs.timeframes import PERIODS
 from tests.terminal.desk import OPENING, Desk
 from tests.terminal.test_timeframes import FILES, NAMES, TIMEFRAMES, built
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from mt5crs import constants as c
+from mt5crs.bars import aggregate
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.prices.legs import activity, noise
 from mt5crs.terminal.simulated.prices.sources import GroupedSource
-from mt5crs.terminal.simulated.prices.timeframes import PERIODS, aggregate
+from mt5crs.timeframes import PERIODS
 from tests.terminal.desk import OPENING, Desk
 
 Quotes = Callable[..., Desk]

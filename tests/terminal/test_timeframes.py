@@ -13,7 +13,7 @@ from mt5crs.model import RATES
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.prices.expand import collect, expand
 from mt5crs.terminal.simulated.prices.replay import load_replays
-from mt5crs.terminal.simulated.prices.timeframes import PERIODS
+from mt5crs.timeframes import PERIODS
 from tests.terminal.desk import Desk
 
 NAMES = [

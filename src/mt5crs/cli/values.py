@@ -6,15 +6,8 @@ from datetime import datetime, timezone
 
 import typer
 
-from mt5crs import constants
 from mt5crs.model import SymbolInfo
-
-TIMEFRAMES: dict[str, int] = {
-    name.removeprefix("TIMEFRAME_"): value
-    for name, value in vars(constants).items()
-    if name.startswith("TIMEFRAME_")
-}
-"""The timeframes by the names that people know."""
+from mt5crs.timeframes import TIMEFRAMES
 
 _STEP_TOLERANCE = 1e-6
 """How far a volume may be from a whole number of steps: binary fractions of decimal steps are inexact."""
@@ -24,7 +17,7 @@ def timeframe(text: str, option: str = "--tf") -> int:
     """Return a timeframe by its name."""
     value = TIMEFRAMES.get(text.upper())
     if value is None:
-        names = " ".join(sorted(TIMEFRAMES, key=TIMEFRAMES.__getitem__))  # their numbers ascend with them
+        names = " ".join(TIMEFRAMES)
         raise typer.BadParameter(f"{text!r} is no timeframe: {names}", param_hint=option)
     return value
 

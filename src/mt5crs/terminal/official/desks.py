@@ -7,6 +7,7 @@ from mt5crs import points
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.constants import ACCOUNT_TRADE_MODE_CONTEST, ACCOUNT_TRADE_MODE_DEMO, ACCOUNT_TRADE_MODE_REAL
+from mt5crs.cursors import Cursor
 from mt5crs.last_error import NO_ANSWER, SUCCESS
 from mt5crs.operation import Result, done
 from mt5crs.terminal.official.attachment import GONE, Attachment
@@ -130,7 +131,9 @@ class StreamDesk:
             if symbol in self._followers:
                 continue
             if self._select(symbol):
-                self._followers[symbol] = Follower(self._attachment.package, symbol, second, delivered)
+                self._followers[symbol] = Follower(
+                    self._attachment.package, symbol, Cursor(second, delivered)
+                )
             elif (error := self._attachment.last_error())[0] in GONE | NO_ANSWER:
                 return Result(None, error)
         self._pause = SHORTEST

@@ -19,8 +19,8 @@ from mt5crs.model import BookInfo, TicksArray
 from mt5crs.operation import Result, done
 from mt5crs.terminal.simulated.accounting.money import Money
 from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.terminal.simulated.prices.timeframes import PERIODS
 from mt5crs.terminal.simulated.specification import Specification
+from mt5crs.timeframes import PERIODS
 
 END_OF_TIME = 1 << 36  # seconds: the year 4147
 TICK_MASKS = {

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mt5crs.bars import Times, aggregate, open_time
 from mt5crs.constants import TIMEFRAME_D1, TIMEFRAME_M1, TIMEFRAME_MN1, TIMEFRAME_W1
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTE, MINUTE_MSC
 from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE, collect
 from mt5crs.terminal.simulated.prices.sources import GroupedSource, PriceSource, Reaching
-from mt5crs.terminal.simulated.prices.timeframes import PERIODS, Times, aggregate, open_time
+from mt5crs.timeframes import PERIODS
 
 CACHED_BARS = 3_000_000  # of all symbols together: 180 MB
 CHUNK_DAYS = 128  # of M1 bars held at once while a longer timeframe is built over years

@@ -4,11 +4,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from mt5crs.bars import Times, open_times
 from mt5crs.model import RatesArray, TicksArray
 from mt5crs.terminal.simulated.instruments.calendar import MINUTE, MINUTE_MSC
 from mt5crs.terminal.simulated.prices.expand import collect, expand
 from mt5crs.terminal.simulated.prices.modelling import directions
-from mt5crs.terminal.simulated.prices.timeframes import Times, open_times
 
 
 class PriceSource(Protocol):
