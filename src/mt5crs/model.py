@@ -290,6 +290,36 @@ class LimitInfo(Record):
     setting: str
 
 
+class TradeEvent(Record):
+    """What became of an order, a deal or a position; not of the official package.
+
+    Fields:
+        serial: Its number in the gateway's record: one higher than that of the event before.
+        kind: As the terminal's own trade events are called: `order_add`, `order_update`, `history_add` (an
+            order has left the open ones), `deal_add`, `position_update` (its levels changed).
+        time_msc: Server time, epoch milliseconds.
+        symbol: The symbol; "" for what concerns money alone.
+        order: Ticket of the order; 0 without one.
+        deal: Ticket of the deal; 0 without one.
+        position: Identifier of the position; 0 without one.
+        reason: Why: `manual`, `expert`, `sl`, `tp`, `so` (stop-out), or another of MetaTrader's reasons.
+        key: Idempotency key of the request that it came of, where that was sent through the gateway; else "".
+        details: The order, deal or position as it was then.
+    """
+
+    __slots__ = ()
+    serial: int
+    kind: str
+    time_msc: int
+    symbol: str
+    order: int
+    deal: int
+    position: int
+    reason: str
+    key: str
+    details: "TradeOrder | TradeDeal | TradePosition"
+
+
 class BookInfo(Record):
     """One row of the depth of market (`market_book_get`)."""
 

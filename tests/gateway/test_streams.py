@@ -15,9 +15,11 @@ import zmq
 from mt5crs.client.core import Core
 from mt5crs.client.streams import Gap, TickBatch, TickFeed, follow_ticks, follow_ticks_async
 from mt5crs.errors import ConnectionTimeout, ProtocolError, UnknownSymbol
-from mt5crs.gateway.streams import COPIES, PER_KEY, Streams
+from mt5crs.gateway.streams import Streams
+from mt5crs.gateway.wishes import COPIES, PER_KEY
 from mt5crs.model import TICKS
 from mt5crs.security.policy import ANONYMOUS, Principal, Role
+from mt5crs.topics import AnyTopic, Beat, Ticks
 from mt5crs.wire import topics
 from mt5crs.wire.codec import encode, on_stream
 from mt5crs.wire.messages import Batch
@@ -25,6 +27,7 @@ from tests.pair.bridge import START, CountingTerminal
 from tests.processes import Gateway
 
 TOKEN = b"0123456789abcdef"
+EURUSD, BEAT = topics.name(Ticks("EURUSD")), topics.name(Beat())
 
 
 def test_ticks_come_in_order_and_are_those_of_the_terminal(gateway: Gateway) -> None:
@@ -156,9 +159,9 @@ def test_what_a_stranger_says_of_others_subscriptions_changes_nothing(fresh_gate
         next(ticks)
         for token in (TOKEN, b"", b"short", TOKEN):
             # Its own transport lets out no end of what did not begin.
-            stranger.send(topics.SUBSCRIBE + topics.tick("EURUSD") + token)
-            stranger.send(topics.UNSUBSCRIBE + topics.tick("EURUSD") + token)
-        stranger.send(topics.wish(topics.BEAT, TOKEN))
+            stranger.send(topics.SUBSCRIBE + EURUSD + token)
+            stranger.send(topics.UNSUBSCRIBE + EURUSD + token)
+        stranger.send(topics.wish(BEAT, TOKEN))
         assert stranger.poll(5000)  # it was heard
         assert isinstance(next(ticks), TickBatch)
         assert isinstance(next(ticks), TickBatch)
@@ -184,20 +187,17 @@ def publisher() -> "Iterator[zmq.Socket[bytes]]":
     context.destroy(linger=0)
 
 
-TOPIC = topics.tick("EURUSD")
-
-
 @pytest.mark.parametrize(
     "frames",
     [
-        [TOPIC],
-        [TOPIC, b"garbage"],
-        [TOPIC, encode(Batch(1, 1, 1))],
-        [TOPIC, encode(Batch(1, 1, 1)), b"short"],
-        [TOPIC, encode(Batch(1, 1, 1)), b"x" * 60, b"surplus"],
-        [TOPIC, encode(Batch(1, 1, 2**60)), b"x" * 60],
-        [TOPIC, encode(Batch(1, 1, -1)), b""],
-        [TOPIC, encode(Batch(1, 1, 0)), b""],
+        [EURUSD],
+        [EURUSD, b"garbage"],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1))],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1)), b"short"],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1)), b"x" * 60, b"surplus"],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 2**60)), b"x" * 60],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), -1)), b""],
+        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 0)), b""],
     ],
     ids=repr,
 )
@@ -209,9 +209,9 @@ def test_a_publisher_of_nonsense_is_named(
     core = Core({"host": "127.0.0.1", "port": port, "timeout": 10.0})
 
     def publish() -> None:
-        while not publisher.recv().startswith(topics.SUBSCRIBE + topics.BEAT):
+        while not publisher.recv().startswith(topics.SUBSCRIBE + BEAT):
             pass
-        publisher.setsockopt(zmq.SUBSCRIBE, TOPIC)
+        publisher.setsockopt(zmq.SUBSCRIBE, EURUSD)
         publisher.send_multipart(frames)
 
     async def listen() -> None:
@@ -230,9 +230,10 @@ def test_a_publisher_of_nonsense_is_named(
 
 def test_a_number_that_is_skipped_is_a_gap() -> None:
     feed = TickFeed()
-    topic = topics.tick("EURUSD")
+    topic = EURUSD
     gaps = [
-        feed.gap(topic, Batch(sequence, epoch, 1)) for sequence, epoch in [(5, 1), (6, 1), (9, 1), (1, 2)]
+        feed.gap(topic, Batch(sequence, epoch, 0, (0, 0), 1))
+        for sequence, epoch in [(5, 1), (6, 1), (9, 1), (1, 2)]
     ]
     assert gaps == [None, None, 2, 0]
 
@@ -241,12 +242,12 @@ def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
     now = [100.0]
     terminal = CountingTerminal(lambda: START + now[0])
     streams = Streams(terminal, 1, dict)
-    topic = topics.tick("EURUSD")
+    topic = EURUSD
 
     def published(seconds: float) -> int:
         now[0] += seconds
         terminal.advance()
-        return sum(frames[0] == topic for frames in streams.news(now[0]))
+        return sum(frames[0] == topic and len(frames) == 3 for frames in streams.news(now[0]))
 
     assert published(10.0) == 0
     for _ in range(2):  # as a connection does that comes back before its old one is known to be gone
@@ -265,7 +266,7 @@ def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
 
 def test_private_streams_are_for_the_keys_that_were_granted_them() -> None:
     class Streaming(Streams):
-        def _begin(self, topic: bytes) -> bool:
+        def _begin(self, topic: AnyTopic, name: bytes) -> bool:
             return True  # as if there were such a stream
 
     streams = Streaming(CountingTerminal(lambda: START), 1, dict)
@@ -274,42 +275,42 @@ def test_private_streams_are_for_the_keys_that_were_granted_them() -> None:
         for name in ("trade", "account"):
             topic = name.encode() + topics.END
             assert streams.grant(topic + TOKEN, principal) == (topic if name in granted else None)
-        assert streams.grant(topics.BEAT + TOKEN, principal) == topics.BEAT
+        assert streams.grant(BEAT + TOKEN, principal) == BEAT
 
 
 def test_wishes_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mt5crs.gateway.streams.PER_KEY", 2)
+    monkeypatch.setattr("mt5crs.gateway.wishes.PER_KEY", 2)
     streams = Streams(CountingTerminal(lambda: START), 1, dict)
-    wishes = [topics.BEAT + bytes([number]) * 16 for number in (1, 2, 3)]
-    assert [streams.grant(wish, ANONYMOUS) for wish in wishes] == [topics.BEAT, topics.BEAT, None]
+    wishes = [BEAT + bytes([number]) * 16 for number in (1, 2, 3)]
+    assert [streams.grant(wish, ANONYMOUS) for wish in wishes] == [BEAT, BEAT, None]
     other = Principal("other", Role.OBSERVER)
     assert streams.grant(wishes[0], other) is None  # nor is a wish ever two keys'
-    assert streams.grant(topics.BEAT + b"4" * 16, other) == topics.BEAT  # each key has its own share
+    assert streams.grant(BEAT + b"4" * 16, other) == BEAT  # each key has its own share
     streams.give_up(wishes[0])
-    assert streams.grant(wishes[2], ANONYMOUS) == topics.BEAT
+    assert streams.grant(wishes[2], ANONYMOUS) == BEAT
 
 
 def test_a_wish_that_is_said_again_and_again_takes_no_room() -> None:
     streams = Streams(CountingTerminal(lambda: START), 1, dict)
     for _ in range(3 * PER_KEY):
-        assert streams.grant(topics.BEAT + TOKEN, ANONYMOUS) == topics.BEAT
-    assert streams.grant(topics.tick("EURUSD") + TOKEN, ANONYMOUS)
+        assert streams.grant(BEAT + TOKEN, ANONYMOUS) == BEAT
+    assert streams.grant(EURUSD + TOKEN, ANONYMOUS)
     for _ in range(COPIES):
-        assert streams.give_up(topics.BEAT + TOKEN) == topics.BEAT
-    assert streams.give_up(topics.BEAT + TOKEN) is None
+        assert streams.give_up(BEAT + TOKEN) == BEAT
+    assert streams.give_up(BEAT + TOKEN) is None
 
 
 def test_who_comes_back_after_all_were_shut_out_notices_that_something_is_missing() -> None:
     now = [100.0]
     terminal = CountingTerminal(lambda: START + now[0])
     streams = Streams(terminal, 1, dict)
-    topic, feed = topics.tick("EURUSD"), TickFeed()
+    topic, feed = EURUSD, TickFeed()
 
     def gaps() -> list[int | None]:
         now[0] += 10.0
         terminal.advance()
         batches = [on_stream(frames[1]) for frames in streams.news(now[0]) if frames[0] == topic]
-        return [feed.gap(topic, batch) for batch in batches if isinstance(batch, Batch)]
+        return [feed.gap(topic, batch) for batch in batches if isinstance(batch, Batch) and batch.rows]
 
     streams.grant(topic + TOKEN, ANONYMOUS)
     assert gaps() == [None]

@@ -21,6 +21,7 @@ from mt5crs.terminal.official import terminal as official_terminal
 from mt5crs.terminal.official.messages import Reply, encode
 from mt5crs.terminal.official.process import BOOT
 from mt5crs.terminal.simulated import SimulatedConfig
+from mt5crs.topics import Ticks
 from tests.official.driving import (
     PACKAGE,
     all_ready,
@@ -36,6 +37,7 @@ from tests.official.driving import (
     workers_of,
 )
 from tests.processes import PATIENCE, Gateway
+from tests.terminal.desk import new_ticks
 
 BULK = ("EURUSD", 1, 1_700_000_000, 1_703_000_000)
 
@@ -248,7 +250,7 @@ def collect(terminal: OfficialTerminal, batches: list[Any], count: int) -> None:
     """Collect ticks of EURUSD until there are so many."""
 
     def enough() -> bool:
-        batches.extend(ticks for symbol, ticks in terminal.take_ticks() if symbol == "EURUSD")
+        batches.extend(ticks for topic, _, ticks in new_ticks(terminal) if topic == Ticks("EURUSD"))
         return sum(map(len, batches)) >= count
 
     wait_until(terminal, enough)
@@ -266,7 +268,7 @@ def without_loss_or_double(upstream: Gateway, batches: list[Any]) -> None:
 def test_ticks_are_followed_across_the_death_of_their_worker(tmp_path: Path) -> None:
     with Gateway(tmp_path, ["--speed", "20"]) as upstream, official(upstream) as terminal:
         batches: list[Any] = []
-        assert terminal.follow("EURUSD")
+        assert terminal.follow(Ticks("EURUSD"))
         for count in (20, 50, 80):
             collect(terminal, batches, count)
             kill(terminal, "stream")
@@ -278,7 +280,7 @@ def test_a_stream_worker_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: 
     options = ["--speed", "20", "--fault", "wedge:operation=copy_ticks_from,skip=40"]
     with Gateway(tmp_path, options) as upstream, official(upstream, read_limit=1.0) as terminal:
         batches: list[Any] = []
-        assert terminal.follow("EURUSD")
+        assert terminal.follow(Ticks("EURUSD"))
         collect(terminal, batches, 1)
         hung = pid(terminal, "stream")
         wait_until(terminal, lambda: pid(terminal, "stream") not in {0, hung})
@@ -287,16 +289,16 @@ def test_a_stream_worker_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: 
 
 
 def test_an_unknown_symbol_brings_nothing_and_holds_no_other_up(terminal: OfficialTerminal) -> None:
-    assert not terminal.follow("")
-    assert not terminal.follow("N" * 30)
-    assert terminal.follow("NOPE")
-    assert terminal.follow("EURUSD")
+    assert not terminal.follow(Ticks(""))
+    assert not terminal.follow(Ticks("N" * 30))
+    assert terminal.follow(Ticks("NOPE"))
+    assert terminal.follow(Ticks("EURUSD"))
     batches: list[Any] = []
     collect(terminal, batches, 1)
-    terminal.unfollow("EURUSD")
-    terminal.unfollow("NOPE")
+    terminal.unfollow(Ticks("EURUSD"))
+    terminal.unfollow(Ticks("NOPE"))
     all_ready(terminal)
-    assert terminal.take_ticks() == []
+    assert terminal.take_news() == []
 
 
 # ---- the account ----

@@ -17,7 +17,7 @@ from mt5crs.terminal.official.follower import Follower
 from mt5crs.terminal.official.following import AGAIN, Following
 from mt5crs.terminal.official.health import ASK_EVERY, PATIENCE, Health
 from mt5crs.terminal.official.messages import Configuration, Ticks
-from mt5crs.terminal.port import Account
+from mt5crs.terminal.port import Account, NewTicks
 
 OURS = Account(7, "Broker", 0)
 TOLD = Configuration("", "t.exe", 7, "secret", "Broker", 1000)
@@ -250,7 +250,11 @@ def test_the_next_worker_is_told_where_the_last_one_ended() -> None:
     wanted.restart()
     wanted.collect(Ticks("A", 13, 1), batch(13_000))  # not from the new worker, which was told nothing yet
     assert wanted.to_tell(1.0) == [["A", 12, 3], ["B", 9, 1]]
-    assert [(symbol, len(ticks)) for symbol, ticks in wanted.take()] == [("A", 2)]
+    news = [news for news in wanted.take() if isinstance(news, NewTicks)]
+    assert [(topic.symbol, start, len(ticks)) for topic, start, ticks in news] == [
+        ("A", (9, 1), 2),
+        ("B", (9, 1), 0),
+    ]
     assert wanted.take() == []
 
 
@@ -258,8 +262,10 @@ def test_batches_of_a_symbol_become_one() -> None:
     wanted = following("A")
     wanted.collect(Ticks("A", 9, 2), batch(9_000))
     wanted.collect(Ticks("A", 10, 1), batch(9_500, 10_000))
-    ((symbol, ticks),) = wanted.take()
-    assert (symbol, list(ticks["time_msc"])) == ("A", [9_000, 9_500, 10_000])
+    (news,) = wanted.take()
+    assert isinstance(news, NewTicks)
+    assert (news.topic.symbol, news.start) == ("A", (9, 1))
+    assert list(news.ticks["time_msc"]) == [9_000, 9_500, 10_000]
 
 
 def test_what_nobody_follows_any_more_is_not_taken_in() -> None:

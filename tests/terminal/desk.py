@@ -4,6 +4,7 @@ from typing import Any
 
 from mt5crs.api import OPERATIONS
 from mt5crs.operation import Result
+from mt5crs.terminal.port import NewTicks, TerminalPort
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 
 OPENING = 1_700_006_400  # 2023-11-15 00:00:00 UTC, a Wednesday
@@ -50,3 +51,8 @@ class Desk:
     def at(self, second: float) -> None:
         """Go to a second after the opening."""
         self.clock.now = OPENING + second
+
+
+def new_ticks(terminal: TerminalPort) -> list[NewTicks]:
+    """What is new of the ticks that are followed."""
+    return [news for news in terminal.take_news() if isinstance(news, NewTicks)]

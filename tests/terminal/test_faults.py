@@ -10,7 +10,8 @@ from mt5crs.operation import Result
 from mt5crs.terminal.port import Deferred
 from mt5crs.terminal.simulated.faults.effects import Faults
 from mt5crs.terminal.simulated.faults.plan import Fault, Kind, Schedule
-from tests.terminal.desk import OPENING, Desk
+from mt5crs.topics import Ticks
+from tests.terminal.desk import OPENING, Desk, new_ticks
 
 BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0}
 
@@ -140,15 +141,15 @@ def test_a_disconnected_terminal_knows_what_it_knew(quotes: Callable[..., Desk])
 def test_followed_ticks_come_when_the_connection_is_back(quotes: Callable[..., Desk]) -> None:
     desk = quotes((0, 1.1, 1.1001), (5, 1.09, 1.0901), (7, 1.08, 1.0801), (3600, 1.1, 1.1001))
     desk.at(1)
-    assert desk.terminal.follow("EURUSD")
+    assert desk.terminal.follow(Ticks("EURUSD"))
     desk.terminal.faults.add(Fault(kind="disconnect", seconds=8.0))
     desk.terminal.advance()
     desk.at(8)
     desk.terminal.advance()
-    assert desk.terminal.take_ticks() == []
+    assert [len(news.ticks) for news in new_ticks(desk.terminal)] == [0]
     desk.at(9)
     desk.terminal.advance()
-    ((_symbol, ticks),) = desk.terminal.take_ticks()
+    ((_topic, _start, ticks),) = new_ticks(desk.terminal)
     assert ticks["bid"].tolist() == [1.09, 1.08]
 
 

@@ -9,7 +9,8 @@ from mt5crs import constants as c
 from mt5crs.api import OFFICIAL
 from mt5crs.model import RATES, TICKS
 from mt5crs.terminal.simulated.prices.expand import collect
-from tests.terminal.desk import OPENING, Desk
+from mt5crs.topics import Ticks
+from tests.terminal.desk import OPENING, Desk, new_ticks
 
 Synthetic = Callable[..., Desk]
 M1, H1, D1, W1, MN1 = c.TIMEFRAME_M1, c.TIMEFRAME_H1, c.TIMEFRAME_D1, c.TIMEFRAME_W1, c.TIMEFRAME_MN1
@@ -222,22 +223,24 @@ def test_every_operation_answers(synthetic: Synthetic) -> None:
 def test_a_stream_misses_no_tick(synthetic: Synthetic) -> None:
     desk = synthetic()
     terminal = desk.terminal
-    assert not terminal.follow("NOSUCH")
-    assert terminal.follow("EURUSD")
-    assert terminal.take_ticks() == []
+    assert not terminal.follow(Ticks("NOSUCH"))
+    assert terminal.follow(Ticks("EURUSD"))
+    ((topic, cursor, begin),) = new_ticks(terminal)
+    assert (topic, len(begin)) == (Ticks("EURUSD"), 0)
     taken = []
     for _ in range(200):
         desk.clock.now += terminal.advance()
-        for symbol, ticks in terminal.take_ticks():
-            assert symbol == "EURUSD"
+        for topic, start, ticks in new_ticks(terminal):
+            assert (topic, start) == (Ticks("EURUSD"), cursor)
+            cursor = start.after(ticks)
             taken.extend(ticks.tolist())
-    start = OPENING * 1000 + 1
+    first_msc = OPENING * 1000 + 1
     every = desk.get("copy_ticks_range", "EURUSD", OPENING, OPENING + 3600, -1).tolist()
-    assert taken == [row for row in every if row[5] >= start]
+    assert taken == [row for row in every if row[5] >= first_msc]
     assert len(taken) > 100
-    terminal.unfollow("EURUSD")
+    terminal.unfollow(Ticks("EURUSD"))
     desk.at(1000)
-    assert terminal.take_ticks() == []
+    assert terminal.take_news() == []
     assert terminal.advance() == 60.0
 
 

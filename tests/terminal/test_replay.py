@@ -9,7 +9,8 @@ from mt5crs import constants as c
 from mt5crs.errors import SettingError
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.terminal.simulated.prices.replay import load_replays, starting_point, symbol_in
-from tests.terminal.desk import OPENING, Desk
+from mt5crs.topics import Ticks
+from tests.terminal.desk import OPENING, Desk, new_ticks
 
 BARS = "time,open,high,low,close,tick_volume,spread,real_volume\n"
 
@@ -78,9 +79,9 @@ def test_a_replay_starts_with_history_behind_it_and_ticks_before_it(shared_data:
     desk = Desk(SimulatedConfig(replay=(shared_data / name,)))
     symbol = symbol_in(Path(name))
     assert len(desk.get("copy_rates_from_pos", symbol, c.TIMEFRAME_H1, 0, 24)) > 0
-    desk.terminal.follow(symbol)
+    desk.terminal.follow(Ticks(symbol))
     desk.clock.now += 5
-    assert sum(len(ticks) for _symbol, ticks in desk.terminal.take_ticks()) > 0
+    assert sum(len(ticks) for _topic, _start, ticks in new_ticks(desk.terminal)) > 0
     assert desk.deal(0, 0.1, symbol=symbol).retcode == 10009
 
 

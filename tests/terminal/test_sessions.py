@@ -13,7 +13,8 @@ import pytest
 
 from mt5crs import constants as c
 from mt5crs.terminal.simulated import SimulatedConfig
-from tests.terminal.desk import OPENING, Desk
+from mt5crs.topics import Ticks
+from tests.terminal.desk import OPENING, Desk, new_ticks
 
 M1, H1, D1, W1 = c.TIMEFRAME_M1, c.TIMEFRAME_H1, c.TIMEFRAME_D1, c.TIMEFRAME_W1
 ALL = c.COPY_TICKS_ALL
@@ -161,11 +162,11 @@ def test_market_watch_on_a_sunday_shows_friday() -> None:
 
 def test_the_next_tick_after_a_weekend_is_waited_for() -> None:
     desk = real("2023-11-17 23:56:30")
-    desk.terminal.follow("EURUSD")
+    desk.terminal.follow(Ticks("EURUSD"))
     seen: list[int] = []
     while not seen or seen[-1] < at("2023-11-20 00:00") * 1000:
         desk.clock.now += desk.terminal.advance()
-        for _symbol, ticks in desk.terminal.take_ticks():
+        for _topic, _start, ticks in new_ticks(desk.terminal):
             seen += ticks["time_msc"].tolist()
     stamps = np.array(seen)
     assert np.sum(stamps < at("2023-11-17 23:57") * 1000) > 5

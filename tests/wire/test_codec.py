@@ -41,7 +41,7 @@ MESSAGES: list[tuple[Any, Message]] = [
     (codec.to_client, Chunk(1, 2)),
     (codec.to_client, Refusal(1, "busy", "m", "h", "refused")),
     (codec.to_client, Pong(1, 2, 3, [4], {"terminal": "simulated"})),
-    (codec.on_stream, Batch(1, 2, 3)),
+    (codec.on_stream, Batch(1, 2, 8, (7, 1), 3)),
     (codec.on_stream, Beat(1, 2, 3, {})),
 ]
 

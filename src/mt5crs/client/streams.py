@@ -14,6 +14,7 @@ from mt5crs.client.link import connect
 from mt5crs.errors import ConnectionTimeout, ProtocolError
 from mt5crs.model import TICKS
 from mt5crs.settings import Settings
+from mt5crs.topics import Beat, Ticks
 from mt5crs.wire import topics
 from mt5crs.wire.codec import on_stream
 from mt5crs.wire.messages import Batch
@@ -73,21 +74,21 @@ class TickFeed:
 
 def _receive(socket: "zmq.Socket[bytes]", feed: TickFeed) -> list[TickBatch | Gap]:
     """Receive the message that has come; return its events, none for a beat."""
-    topic, *frames = socket.recv_multipart()
+    name, *frames = socket.recv_multipart()
     if not frames:
-        raise ProtocolError(f"a message on topic {topic!r} without content")
+        raise ProtocolError(f"a message on topic {name!r} without content")
     message = on_stream(frames[0])
-    if not isinstance(message, Batch):
+    if not isinstance(message, Batch) or (message.rows == 0 and len(frames) == 1):
         return []
-    symbol = topics.tick_symbol(topic)
+    topic = topics.topic(name)
     rows = len(frames[1]) if len(frames) == 2 else -1
-    if symbol is None or rows <= 0 or rows != message.rows * TICKS.itemsize:
-        raise ProtocolError(f"a batch on topic {topic!r} that is not what it says")
+    if not isinstance(topic, Ticks) or rows <= 0 or rows != message.rows * TICKS.itemsize:
+        raise ProtocolError(f"a batch on topic {name!r} that is not what it says")
     import numpy
 
-    batch = TickBatch(symbol, numpy.frombuffer(frames[1], TICKS.dtype))
-    missed = feed.gap(topic, message)
-    return [batch] if missed is None else [Gap(symbol, missed), batch]
+    batch = TickBatch(topic.symbol, numpy.frombuffer(frames[1], TICKS.dtype))
+    missed = feed.gap(name, message)
+    return [batch] if missed is None else [Gap(topic.symbol, missed), batch]
 
 
 @contextmanager
@@ -99,8 +100,8 @@ def _subscription(
     try:
         socket = connect(context, zmq.XSUB, core.settings.host, port, core.keys)
         token = os.urandom(TOKEN).hex().encode()
-        for topic in (*map(topics.tick, symbols), topics.BEAT):
-            socket.send(topics.wish(topic, token))
+        for name in (*(topics.name(Ticks(symbol)) for symbol in symbols), topics.name(Beat())):
+            socket.send(topics.wish(name, token))
         yield socket
     finally:
         context.destroy(linger=0)

@@ -396,6 +396,7 @@ class Server:
             self._due = now + min(due, self._dispatch.pass_time(now), HOUSEKEEPING)
             for frames in self._streams.news(now):
                 self._publisher.publish(frames)
+            self._due = min(self._due, self._streams.due)
         except Exception:  # requests are answered also while the terminal's ticks cannot be had
             log.exception("the terminal failed while time passed")
             self._dispatch.counters["terminal-fault"] += 1

@@ -1,63 +1,63 @@
-"""What is published, and to whom: batches of a topic's rows, numbered, and the gateway's beat.
+"""What is published, and to whom: the topics that have subscribers, and the gateway's beat.
 
-Nothing is collected for a topic that nobody subscribes to. The socket leaves it to us which wishes it grants;
-in that mode it also passes on whatever a peer says of subscriptions that it never had, and does not say whose
-connection has ended. So each wish has a token, which its subscriber alone knows, and who ends a subscription
-names it by its token.
+Nothing is collected for a topic that nobody subscribes to.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
+from math import inf
 from typing import Any
 
+from mt5crs.gateway.channels import BarChannel, Channel, StateChannel, TickChannel, TradeChannel, TradeRecord
 from mt5crs.gateway.transfers import Frames
+from mt5crs.gateway.wishes import Wishes
 from mt5crs.security.policy import PRIVATE, Principal
 from mt5crs.terminal.port import TerminalPort
-from mt5crs.wire import topics
+from mt5crs.topics import Account, AnyTopic, Bars, Beat, Book, Ticks, Trades
+from mt5crs.wire import messages, topics
 from mt5crs.wire.codec import encode
-from mt5crs.wire.messages import Batch, Beat
 
 BEAT_EVERY = 1.0
 """Seconds between two beats."""
-ROOM = 65_536
-"""Wishes that are granted at a time."""
-PER_KEY = 8_192
-"""Wishes of one key that are granted at a time."""
-COPIES = 2
-"""How often the same wish counts: once for a connection, once more for the one that takes its place."""
-
-
-class _Granted:
-    """A wish that was granted.
-
-    Attributes:
-        owner: The name of the key that it is of.
-        copies: How many connections have it, as far as that is told.
-    """
-
-    __slots__ = ("copies", "owner")
-
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
-        self.copies = 0
+BEAT, TRADES = Beat(), Trades()
 
 
 class Streams:
     """The topics that have subscribers, and what is new on them.
 
     Args:
-        terminal: Where ticks come from.
+        terminal: Where news come from.
         epoch: The gateway process, on every message.
         state: Returns how the gateway is, for beats.
+        record: What becomes of orders, deals and positions; without it there is no such topic.
     """
 
-    def __init__(self, terminal: TerminalPort, epoch: int, state: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        terminal: TerminalPort,
+        epoch: int,
+        state: Callable[[], dict[str, Any]],
+        record: TradeRecord | None = None,
+    ) -> None:
         self._terminal = terminal
         self._epoch = epoch
         self._state = state
-        self._granted: dict[bytes, dict[bytes, _Granted]] = {}  # by topic and token
-        self._counts: Counter[str] = Counter()  # by key
-        self._sequences: Counter[bytes] = Counter()
+        self._record = record
+        self._makes: dict[type[AnyTopic], Callable[[bytes, int, int], Channel]] = {
+            Ticks: TickChannel,
+            Bars: BarChannel,
+            Book: StateChannel,
+            Account: StateChannel,
+        }
+        if record is not None:
+            self._makes[Trades] = partial(TradeChannel, record=record)
+        self._wishes = Wishes()
+        self._channels: dict[AnyTopic, Channel] = {}
+        self._fresh: set[AnyTopic] = set()  # that somebody has just subscribed to
+        self._pending: set[Channel] = set()  # with something to send
+        self._sequences: Counter[AnyTopic] = Counter()  # of topics that nobody is subscribed to now
+        self._beats = 0
         self._next_beat = 0.0
 
     def grant(self, wished: bytes, principal: Principal) -> bytes | None:
@@ -67,77 +67,90 @@ class Streams:
             wished: A topic in full and a token, see `mt5crs.wire.topics`.
             principal: Whose connection it is.
         """
-        parts = topics.parts(wished)
-        if parts is None:
+        name, token = topics.parts(wished) or (b"", b"")
+        topic = topics.topic(name)
+        if topic is None or topics.KINDS[type(topic)] in PRIVATE - principal.streams:
             return None
-        topic, token = parts
-        if topics.name(topic) in PRIVATE - principal.streams:
+        if not self._wishes.may_add(name, token, principal.name):
             return None
-        tokens = self._granted.get(topic, {})
-        granted = tokens.get(token)
-        if granted is None:
-            granted = self._new(topic, token, principal.name)
-        if granted is None or granted.owner != principal.name:
+        if name not in self._wishes and not self._begin(topic, name):
             return None
-        # Said more often it would count more often than it ends: a connection's end is told once.
-        granted.copies = min(granted.copies + 1, COPIES)
-        return topic
+        self._wishes.add(name, token, principal.name)
+        self._fresh.add(topic)
+        return name
 
-    def _new(self, topic: bytes, token: bytes, owner: str) -> _Granted | None:
-        if self._counts[owner] >= PER_KEY or self._counts.total() >= ROOM:
-            return None
-        if topic not in self._granted:
-            if not self._begin(topic):
-                return None
-            self._granted[topic] = {}
-        granted = self._granted[topic][token] = _Granted(owner)
-        self._counts[owner] += 1
-        return granted
-
-    def _begin(self, topic: bytes) -> bool:
-        symbol = topics.tick_symbol(topic)
-        return topic == topics.BEAT or (symbol is not None and self._terminal.follow(symbol))
+    def _begin(self, topic: AnyTopic, name: bytes) -> bool:
+        if topic == BEAT:
+            return True
+        make = self._makes.get(type(topic))
+        if make is None or not self._terminal.follow(topic):
+            return False
+        self._channels[topic] = make(name, self._epoch, self._sequences.pop(topic, 0))
+        if self._record is not None and isinstance(topic, Trades):
+            self._record.follow(True)
+        return True
 
     def give_up(self, wished: bytes) -> bytes | None:
         """Take the end of a wish, or of its connection; return the topic that it had, None where none."""
-        topic, token = topics.parts(wished) or (b"", b"")
-        tokens = self._granted.get(topic, {})
-        granted = tokens.get(token)
-        if granted is None:
+        name, token = topics.parts(wished) or (b"", b"")
+        if not self._wishes.end(name, token):
             return None
-        granted.copies -= 1
-        if not granted.copies:
-            del tokens[token]
-            self._counts[granted.owner] -= 1
-        if not tokens:
+        topic = topics.topic(name)
+        if topic is not None and name not in self._wishes:
             self._end(topic)
-        return topic
+        return name
 
-    def _end(self, topic: bytes) -> None:
-        del self._granted[topic]
-        if topic in self._sequences:  # who comes back has missed something, and is to notice it
-            self._sequences[topic] += 1
-        symbol = topics.tick_symbol(topic)
-        if symbol is not None:
-            self._terminal.unfollow(symbol)
+    def _end(self, topic: AnyTopic) -> None:
+        self._fresh.discard(topic)
+        channel = self._channels.pop(topic, None)
+        if channel is None:
+            return
+        if channel.sequence:  # who comes back has missed something, and is to notice it
+            self._sequences[topic] = channel.sequence + 1
+        self._pending.discard(channel)
+        self._terminal.unfollow(topic)
+        if self._record is not None and isinstance(topic, Trades):
+            self._record.follow(False)
 
     def reset(self) -> None:
         """Forget all subscribers: their connections are gone, those who may will come again."""
-        for topic in list(self._granted):
+        for topic in list(self._channels):
             self._end(topic)
-        self._counts.clear()
+        self._wishes.clear()
 
     def news(self, now: float) -> Iterator[Frames]:
         """Yield the messages that are due."""
-        for symbol, ticks in self._terminal.take_ticks():
-            topic = topics.tick(symbol)
-            batch = Batch(self._number(topic), self._epoch, len(ticks))
-            yield [topic, encode(batch), ticks.view("u1").data]
-        if topics.BEAT in self._granted and now >= self._next_beat:
+        for news in self._terminal.take_news():
+            channel = self._channels.get(news.topic)
+            if channel is not None:
+                channel.take(news, now)
+                self._pending.add(channel)
+        trades = self._channels.get(TRADES)
+        if isinstance(trades, TradeChannel):
+            trades.see(now)
+            self._pending.add(trades)
+        fresh, self._fresh = self._fresh, set()
+        for topic in fresh - {BEAT}:
+            yield from self._channels[topic].mark(now)
+        for channel in [channel for channel in self._pending if channel.due <= now or channel.due == inf]:
+            self._pending.discard(channel)
+            if channel.due <= now:
+                yield from channel.flush(now)
+        is_due = now >= self._next_beat
+        if is_due or BEAT in fresh:
+            yield from self._beat(now)
+        if is_due:
             self._next_beat = now + BEAT_EVERY
-            beat = Beat(self._number(topics.BEAT), self._epoch, int(now * 1000), self._state())
-            yield [topics.BEAT, encode(beat)]
+            for channel in self._channels.values():
+                yield from channel.quiet(now)
 
-    def _number(self, topic: bytes) -> int:
-        self._sequences[topic] += 1
-        return self._sequences[topic]
+    @property
+    def due(self) -> float:
+        """When `news` is worth calling again, whatever the terminal says."""
+        return min((channel.due for channel in self._pending), default=inf)
+
+    def _beat(self, now: float) -> Iterator[Frames]:
+        name = topics.name(BEAT)
+        if name in self._wishes:
+            self._beats += 1
+            yield [name, encode(messages.Beat(self._beats, self._epoch, int(now * 1000), self._state()))]

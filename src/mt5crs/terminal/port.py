@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from mt5crs.arguments import Bound
+from mt5crs.cursors import Cursor
 from mt5crs.operation import Operation, Result
+from mt5crs.topics import Account as AccountTopic
+from mt5crs.topics import AnyTopic, Bars, Book, Ticks, Trades
 
 if TYPE_CHECKING:
     import zmq
 
-    from mt5crs.model import TicksArray
+    from mt5crs.model import RatesArray, TicksArray
 
 
 class Deferred:
@@ -98,6 +101,55 @@ class Condition(NamedTuple):
     lanes: Mapping[str, str] = {}
 
 
+class NewTicks(NamedTuple):
+    """Ticks of a symbol, in the terminal's order.
+
+    Attributes:
+        topic: The symbol.
+        start: The place in the symbol's history after which they come.
+        ticks: The ticks; none where it is told from where on they are followed.
+    """
+
+    topic: Ticks
+    start: Cursor
+    ticks: "TicksArray"
+
+
+class NewBars(NamedTuple):
+    """Bars that the terminal has closed.
+
+    Attributes:
+        topic: The symbol and the timeframe.
+        after: Open time of the closed bar before them, 0 where there is none.
+        bars: The bars; none where it is told from where on they are followed.
+    """
+
+    topic: Bars
+    after: int
+    bars: "RatesArray"
+
+
+class NewState(NamedTuple):
+    """A book or the account has changed.
+
+    Attributes:
+        topic: Whose state it is.
+        value: Fields of the `AccountInfo`, or of each `BookInfo`.
+    """
+
+    topic: Book | AccountTopic
+    value: list[Any]
+
+
+class NewTrades(NamedTuple):
+    """Orders, deals or positions have changed, or may have: it is worth looking at them."""
+
+    topic: Trades = Trades()
+
+
+News: TypeAlias = NewTicks | NewBars | NewState | NewTrades
+
+
 class TerminalPort(Protocol):
     """A terminal beside the gateway, logged in to one account.
 
@@ -133,16 +185,20 @@ class TerminalPort(Protocol):
         """Return how the terminal is, as far as that is known without asking it."""
         ...
 
-    def follow(self, symbol: str) -> bool:
-        """Collect the ticks of a symbol from now on; False for an unknown symbol."""
+    def follow(self, topic: AnyTopic) -> bool:
+        """Collect what is new of a topic from now on; False for an unknown symbol.
+
+        Of ticks and bars it is told first from where on they are followed, once that is known; of states,
+        how they are.
+        """
         ...
 
-    def unfollow(self, symbol: str) -> None:
-        """Collect them no more."""
+    def unfollow(self, topic: AnyTopic) -> None:
+        """Collect it no more."""
         ...
 
-    def take_ticks(self) -> "list[tuple[str, TicksArray]]":
-        """Return what was collected since the last time, by symbol; symbols without a new tick are absent."""
+    def take_news(self) -> list[News]:
+        """Return what was collected since the last time."""
         ...
 
     def advance(self) -> float:

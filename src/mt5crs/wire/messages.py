@@ -240,17 +240,63 @@ ToClient: TypeAlias = Welcome | Reply | Receipt | Head | Chunk | Refusal | Pong 
 
 
 class Batch(Message, tag="batch"):
-    """Rows of a topic, which follow as a frame.
+    """Rows of a topic with a history, which follow as a frame of its row layout.
+
+    Without rows (and without that frame) it says where the topic stands: to who has just subscribed, and
+    when the topic has fallen quiet, so that a loss is noticed though nothing comes any more.
 
     Attributes:
-        sequence: Counts the batches of the topic in this epoch, from 1.
+        sequence: Counts the batches of the topic in this epoch, from 1; one without rows has the number of
+            the one before it.
         epoch: The gateway process.
+        clock: Milliseconds on the gateway's clock when it was published.
+        place: After what in the topic's history the rows come: of ticks a second and how many ticks of it
+            (see `mt5crs.cursors`), of bars the open time of the bar before and 0.
         rows: How many rows follow.
     """
 
     sequence: int
     epoch: int
+    clock: int
+    place: tuple[int, int]
     rows: int
+
+
+class Events(Message, tag="events"):
+    """What became of orders, deals and positions; without events, where the topic stands.
+
+    Attributes:
+        sequence: As in `Batch`, as are the next two.
+        epoch: The gateway process.
+        clock: Milliseconds on the gateway's clock when it was published.
+        log: The id of the record whose events have these serial numbers.
+        serial: The serial number of the last event before these.
+        events: Fields of `mt5crs.model.TradeEvent`, event by event, one serial number after the other.
+    """
+
+    sequence: int
+    epoch: int
+    clock: int
+    log: str
+    serial: int
+    events: list[list[Any]]
+
+
+class Snapshot(Message, tag="snapshot"):
+    """A state: the book of a symbol, or the account.
+
+    Attributes:
+        sequence: Counts the states of the topic in this epoch, from 1; one that is told again to who has
+            just subscribed has the number that it had.
+        epoch: The gateway process.
+        clock: Milliseconds on the gateway's clock when it was published.
+        value: Fields of an `AccountInfo`, or of each `BookInfo` of a book.
+    """
+
+    sequence: int
+    epoch: int
+    clock: int
+    value: Any
 
 
 class Beat(Message, tag="beat"):
@@ -262,4 +308,4 @@ class Beat(Message, tag="beat"):
     state: dict[str, Any]
 
 
-OnStream: TypeAlias = Batch | Beat
+OnStream: TypeAlias = Batch | Events | Snapshot | Beat

@@ -34,6 +34,7 @@ from mt5crs.errors import (
 )
 from mt5crs.security.keys import create_client, create_gateway, revoke_client
 from mt5crs.security.policy import Role
+from mt5crs.topics import Beat, Ticks
 from mt5crs.wire import topics
 from mt5crs.wire.codec import encode
 from mt5crs.wire.messages import Chunk, Credit, Receipt, Reply
@@ -414,12 +415,12 @@ def _ending_anothers(scene: Scene) -> bool:
             stranger.curve_publickey, stranger.curve_secretkey = keys.public, keys.secret
             stranger.curve_serverkey = keys.gateway
             stranger.connect(f"tcp://127.0.0.1:{scene.gateway.stream_port}")
-            for topic in (topics.tick("GBPUSD"), topics.BEAT):
+            for topic in (topics.name(Ticks("GBPUSD")), topics.name(Beat())):
                 for token in (TOKEN, b"", b"short", bytes(32)):
                     # Its own transport lets out no end of what did not begin.
                     stranger.send(topics.SUBSCRIBE + topic + token)
                     stranger.send(topics.UNSUBSCRIBE + topic + token)
-            stranger.send(topics.wish(topics.tick("USDJPY"), TOKEN))
+            stranger.send(topics.wish(topics.name(Ticks("USDJPY")), TOKEN))
             assert stranger.poll(5000)  # it was heard
             begun = time.monotonic()
             return not any(isinstance(each, TickBatch) for each in ticks if time.monotonic() > begun + 0.5)

@@ -4,8 +4,12 @@ import logging
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from mt5crs.cursors import START, Cursor
+from mt5crs.model import TICKS
 from mt5crs.operation import Result, Unasked
 from mt5crs.terminal.official.messages import Ticks
+from mt5crs.terminal.port import News, NewTicks
+from mt5crs.topics import Ticks as Topic
 
 if TYPE_CHECKING:
     from mt5crs.model import TicksArray
@@ -24,9 +28,9 @@ class Following:
     """
 
     def __init__(self) -> None:
-        self._cursors: dict[str, tuple[int, int]] = {}
+        self._cursors: dict[str, Cursor] = {}
         self._followed: set[str] = set()  # those of which ticks are taken in
-        self._collected: dict[str, list[Any]] = {}
+        self._collected: dict[str, tuple[Cursor, list[Any]]] = {}
         self._is_told = True
         self._not_before = 0.0
 
@@ -36,7 +40,7 @@ class Following:
     def add(self, symbol: str) -> None:
         """Want the ticks of a symbol."""
         if symbol not in self._cursors:
-            self._cursors[symbol] = (0, 0)
+            self._cursors[symbol] = START
             self._is_told = False
 
     def remove(self, symbol: str) -> None:
@@ -70,11 +74,12 @@ class Following:
             self._is_told = False
             self._not_before = now + AGAIN
             return
-        found = {symbol: (second, delivered) for symbol, second, delivered in result.value}
+        found = {symbol: Cursor(second, offset) for symbol, second, offset in result.value}
         for symbol in {symbol for symbol, _, _ in wanted} & self._cursors.keys():
             if symbol in found:
                 self._cursors[symbol] = found[symbol]
                 self._followed.add(symbol)
+                self._collected.setdefault(symbol, (found[symbol], []))
             else:
                 log.warning("the terminal has no symbol %r, or does not show it: it is not followed", symbol)
                 del self._cursors[symbol]
@@ -82,17 +87,19 @@ class Following:
     def collect(self, ticks: Ticks, array: "TicksArray") -> None:
         """Take ticks in, unless nobody wants them any more."""
         if ticks.symbol in self._followed:
-            self._cursors[ticks.symbol] = (ticks.second, ticks.delivered)
-            self._collected.setdefault(ticks.symbol, []).append(array)
+            start = self._cursors[ticks.symbol]
+            self._cursors[ticks.symbol] = Cursor(ticks.second, ticks.delivered)
+            self._collected.setdefault(ticks.symbol, (start, []))[1].append(array)
 
-    def take(self) -> "list[tuple[str, TicksArray]]":
-        """Return what was collected since the last time, by symbol."""
+    def take(self) -> list[News]:
+        """Return what was collected since the last time."""
         if not self._collected:
             return []
         import numpy
 
         collected, self._collected = self._collected, {}
+        nothing = numpy.zeros(0, TICKS.dtype)
         return [
-            (symbol, arrays[0] if len(arrays) == 1 else numpy.concatenate(arrays))
-            for symbol, arrays in collected.items()
+            NewTicks(Topic(symbol), start, numpy.concatenate(arrays) if arrays else nothing)
+            for symbol, (start, arrays) in collected.items()
         ]

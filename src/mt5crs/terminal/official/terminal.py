@@ -21,7 +21,9 @@ from mt5crs.terminal.official.lane import ROOM, Lane, State
 from mt5crs.terminal.official.messages import Configuration, Ready, Ticks
 from mt5crs.terminal.official.package import HINTS, NOT_INSTALLED, OFFICIAL
 from mt5crs.terminal.official.rows import FOLLOW, PULSE
-from mt5crs.terminal.port import Account, Condition, Deferred, changed
+from mt5crs.terminal.port import Account, Condition, Deferred, News, changed
+from mt5crs.topics import AnyTopic
+from mt5crs.topics import Ticks as Topic
 
 if TYPE_CHECKING:
     from mt5crs.model import TicksArray
@@ -155,19 +157,20 @@ class OfficialTerminal:
             lanes={name: lane.describe(now) for name, lane in self._lanes.items()},
         )
 
-    def follow(self, symbol: str) -> bool:
+    def follow(self, topic: AnyTopic) -> bool:
         """See `TerminalPort.follow`; of a symbol that turns out to be unknown nothing comes."""
-        if not 0 < len(symbol) <= SYMBOL_LENGTH:
+        if not isinstance(topic, Topic) or not 0 < len(topic.symbol) <= SYMBOL_LENGTH:
             return False
-        self._following.add(symbol)
+        self._following.add(topic.symbol)
         return True
 
-    def unfollow(self, symbol: str) -> None:
+    def unfollow(self, topic: AnyTopic) -> None:
         """See `TerminalPort.unfollow`."""
-        self._following.remove(symbol)
+        if isinstance(topic, Topic):
+            self._following.remove(topic.symbol)
 
-    def take_ticks(self) -> "list[tuple[str, TicksArray]]":
-        """See `TerminalPort.take_ticks`."""
+    def take_news(self) -> list[News]:
+        """See `TerminalPort.take_news`."""
         return self._following.take()
 
     def advance(self) -> float:

@@ -20,10 +20,9 @@ from mt5crs.constants import (
 )
 from mt5crs.errors import SettingError
 from mt5crs.last_error import AUTHORIZATION_FAILED
-from mt5crs.model import TicksArray
 from mt5crs.operation import Operation, Result, done
 from mt5crs.terminal.port import Account as Fence
-from mt5crs.terminal.port import Condition, Deferred
+from mt5crs.terminal.port import Condition, Deferred, News
 from mt5crs.terminal.simulated.accounting.account import Account
 from mt5crs.terminal.simulated.accounting.ledger import Ledger
 from mt5crs.terminal.simulated.accounting.money import Money
@@ -32,6 +31,7 @@ from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.dealing import Dealing
 from mt5crs.terminal.simulated.faults.effects import Faults
 from mt5crs.terminal.simulated.faults.plan import Schedule
+from mt5crs.terminal.simulated.following import Following
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.prices.market import Market, Playback
 from mt5crs.terminal.simulated.prices.zone import NEVER
@@ -40,6 +40,7 @@ from mt5crs.terminal.simulated.trading.activation import Activation
 from mt5crs.terminal.simulated.trading.draft import Rules
 from mt5crs.terminal.simulated.trading.execution import Execution
 from mt5crs.terminal.simulated.trading.requests import Trading
+from mt5crs.topics import AnyTopic
 
 if TYPE_CHECKING:
     import zmq
@@ -108,7 +109,7 @@ class SimulatedTerminal:
         seen_msc = now_msc if saved is None else saved.seen_msc
         self._activation = Activation(self._account, market, ledger, execution, config, seen_msc)
         self._due = -NEVER  # what the clock reads when the passing of time may do something
-        self._followed: dict[str, int] = {}
+        self._following = Following(market)
         self._button = self.switches.terminal_trade_allowed  # as it was before a spell without
         self._read_clock = clock
         self._charts = Charts(market, money, self._held_symbols, config.maxbars, clock)
@@ -153,29 +154,17 @@ class SimulatedTerminal:
         """See `TerminalPort.condition`."""
         return Condition(terminal=True, broker=self.switches.connected, account=True)
 
-    def follow(self, symbol: str) -> bool:
+    def follow(self, topic: AnyTopic) -> bool:
         """See `TerminalPort.follow`."""
-        if symbol not in self._market.symbols:
-            return False
-        self._followed.setdefault(symbol, self._market.clock.now_msc())
-        return True
+        return self._following.add(topic)
 
-    def unfollow(self, symbol: str) -> None:
+    def unfollow(self, topic: AnyTopic) -> None:
         """See `TerminalPort.unfollow`."""
-        self._followed.pop(symbol, None)
+        self._following.remove(topic)
 
-    def take_ticks(self) -> list[tuple[str, TicksArray]]:
-        """See `TerminalPort.take_ticks`."""
-        taken: list[tuple[str, TicksArray]] = []
-        for symbol, seen in self._followed.items():
-            if self._market.tick(symbol).time_msc <= seen:
-                continue
-            now = self._market.clock.now_msc()
-            ticks = self._market.source(symbol).ticks(seen + 1, now + 1)
-            self._followed[symbol] = now
-            if len(ticks):
-                taken.append((symbol, ticks))
-        return taken
+    def take_news(self) -> list[News]:
+        """See `TerminalPort.take_news`."""
+        return self._following.take()
 
     def advance(self) -> float:
         """See `TerminalPort.advance`."""
@@ -183,16 +172,12 @@ class SimulatedTerminal:
             self._save()
         due = self.faults.pass_time() if self.faults.armed else NEVER
         self._pass_time()
-        due = min(due, self._due)
-        for symbol in self._followed:
-            live = self._market.live(symbol)
-            live.refresh()
-            due = min(due, live.due)
+        due = min(due, self._due, self._following.due(NEVER))
         return min(max(due - self._read_clock(), EAGER), IDLE)
 
     def close(self) -> None:
         """See `TerminalPort.close`."""
-        self._followed.clear()
+        self._following.clear()
         if self._state is not None:
             self._save()
             self._state.close()
