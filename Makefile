@@ -19,7 +19,7 @@ demo: $(VENV)/.run .env
 	$(BIN)/mt5crs demo $(if $(DATA),--data "$(DATA)") $(if $(SYMBOL),--symbol "$(SYMBOL)")
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	.ci/tests $(BIN)/python $(ARGS)
 
 lint: $(VENV)/.test $(VENV)/.lint $(VENV)/.bench
 	$(BIN)/ruff check .

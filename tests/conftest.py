@@ -9,6 +9,7 @@ import pytest
 from tests.processes import Gateway
 
 ROOT = Path(__file__).resolve().parent.parent
+MOST_WORKERS = 16
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,17 @@ def fresh_gateway(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway process of the test's own."""
     with Gateway(tmp_path) as running:
         yield running
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: most tests wait for a process more than they compute."""
+    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is long first, lest one worker is still busy with it when all others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

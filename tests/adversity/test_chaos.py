@@ -11,6 +11,7 @@ import pytest
 from tests.adversity.chaos import FOUND
 from tests.adversity.kills import ROOT
 
+pytestmark = pytest.mark.long
 LIMIT = 110.0
 
 

@@ -1,6 +1,8 @@
 """The checker itself: what was told against what is on a real account."""
 
 import random
+from collections.abc import Iterator
+from copy import copy
 
 import pytest
 
@@ -67,14 +69,21 @@ def test_an_order_that_was_sent_twice_is_doubled(fresh_gateway: Gateway, kind: s
         assert found([order], mt5) == (1, 0, 0)
 
 
+@pytest.fixture(scope="module")
+def lived(gateway: Gateway) -> Iterator[tuple[Client, list[Order]]]:
+    """A client of an account on which orders were carried out, and these."""
+    with gateway.client() as mt5:
+        yield mt5, live(mt5, 3, 150)
+
+
 @pytest.mark.parametrize("kind", ["open", "part", "close", "place", "modify", "stops", "remove"])
-def test_an_order_that_is_told_as_refused_is_lost(fresh_gateway: Gateway, kind: str) -> None:
-    with fresh_gateway.client() as mt5:
-        orders = live(mt5, 3, 150)
-        record = Record(mt5)
-        kept = [order for order in orders if order.kind == kind and _is_last(order, orders, record)]
-        kept[0].told = Told.REFUSED
-        assert found(orders, mt5) == (0, 1, 0)
+def test_an_order_that_is_told_as_refused_is_lost(lived: tuple[Client, list[Order]], kind: str) -> None:
+    mt5, orders = lived[0], [copy(order) for order in lived[1]]
+    assert found(orders, mt5) == (0, 0, 0)
+    record = Record(mt5)
+    kept = [order for order in orders if order.kind == kind and _is_last(order, orders, record)]
+    kept[0].told = Told.REFUSED
+    assert found(orders, mt5) == (0, 1, 0)
 
 
 def _is_last(order: Order, orders: list[Order], record: Record) -> bool:

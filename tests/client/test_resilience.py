@@ -22,6 +22,7 @@ def connections(port: int) -> int:
     return sum(each.status == "ESTABLISHED" and bool(each.raddr) and each.raddr.port == port for each in own)
 
 
+@pytest.mark.alone
 def test_a_killed_gateway_is_a_timeout_and_its_return_needs_no_new_client(fresh_gateway: Gateway) -> None:
     with fresh_gateway.client() as client:
         assert client.symbols_total()

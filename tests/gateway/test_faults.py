@@ -11,6 +11,7 @@ from mt5crs import Client, OutcomeUnknown
 from mt5crs.errors import ConnectionTimeout
 from tests.processes import Gateway
 
+pytestmark = pytest.mark.long
 BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
 
 

@@ -59,6 +59,7 @@ ORDERS = st.tuples(
     st.sampled_from([1.0, 2.0, 3.0, 5.0]),
     st.sampled_from(["tim", "tom"]),
 )
+MEMORY = Path("/dev/shm")  # noqa: S108 - hundreds of journals are made, and a disk would be waited for each time
 STEPS = st.one_of(
     ORDERS,
     ORDERS,
@@ -71,7 +72,7 @@ STEPS = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEPS, min_size=10, max_size=40))
 def test_no_interleaving_exceeds_a_limit(margin_mode: str, steps: list[Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         bench = Laned(Path(folder), POLICY, deposit=1e7, margin_mode=margin_mode)
         try:
             for step in steps:

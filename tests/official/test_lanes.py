@@ -39,6 +39,7 @@ from tests.official.driving import (
 from tests.processes import PATIENCE, Gateway
 from tests.terminal.desk import new_ticks
 
+pytestmark = pytest.mark.long
 BULK = ("EURUSD", 1, 1_700_000_000, 1_703_000_000)
 
 

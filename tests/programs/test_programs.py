@@ -19,6 +19,7 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.long
 HERE = Path(__file__).resolve().parent
 DRIVERS = HERE / "drivers"
 INSTALL_PATIENCE = 300.0

@@ -74,6 +74,7 @@ def counters(client: Client) -> dict[str, int]:
     return told
 
 
+@pytest.mark.alone
 def test_honest_clients_go_on_through_a_flood(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     process = psutil.Process(scene.gateway.process.pid)
@@ -108,6 +109,7 @@ def test_without_a_limit_each_of_them_is_a_line_of_the_log(tmp_path: Path) -> No
         scene.end()
 
 
+@pytest.mark.alone
 def test_a_gateway_without_descriptors_goes_on_and_shuts_out(tmp_path: Path) -> None:
     """Strangers hold all connections that it may have: whoever is in goes on, whoever is revoked does not."""
     scene = Scene(tmp_path, keeps_account=False)
