@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import bulk, flight, footprint, orders, rehearsal, request, security
+from benchmarks import bulk, flight, footprint, orders, packing, rehearsal, request, security
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
@@ -15,6 +15,7 @@ PARTS = {
     "orders": orders,
     "security": security,
     "bulk": bulk,
+    "packing": packing,
     "footprint": footprint,
     "rehearsal": rehearsal,
 }

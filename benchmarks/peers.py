@@ -2,7 +2,12 @@
 
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
+
+PIECE = 16 * 1024
+"""Bytes that a slow link hands on at once."""
 
 
 def pong(reply_size: int) -> None:
@@ -32,6 +37,34 @@ def pour(size: int) -> None:
             connection.sendall(content)
 
 
+def slow(port: int, speed: int) -> None:
+    """Hand TCP connections on to a port, and give back at most so many bytes a second to each."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        near, _ = listener.accept()
+        far = socket.create_connection(("127.0.0.1", port))
+        for connection in (near, far):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=_hand_on, args=(near, far, 0), daemon=True).start()
+        threading.Thread(target=_hand_on, args=(far, near, speed), daemon=True).start()
+
+
+def _hand_on(source: socket.socket, target: socket.socket, speed: int) -> None:
+    """Hand on what comes until one side ends; at a speed, 0 for any."""
+    due = 0.0
+    try:
+        while content := source.recv(PIECE):
+            if speed:
+                due = max(due, time.monotonic()) + len(content) / speed
+                time.sleep(max(0.0, due - time.monotonic()))
+            target.sendall(content)
+    except OSError:
+        pass
+    for connection in (source, target):
+        connection.close()
+
+
 def rpyc_classic() -> None:
     """Serve an interpreter by rpyc, as mt5linux does on the terminal's machine."""
     from rpyc.core.service import ClassicService
@@ -46,7 +79,7 @@ def rpyc_classic() -> None:
 def main() -> None:
     """Serve what the command line names."""
     kind, *sizes = sys.argv[1:]
-    kinds: dict[str, Callable[..., None]] = {"pong": pong, "pour": pour, "rpyc": rpyc_classic}
+    kinds: dict[str, Callable[..., None]] = {"pong": pong, "pour": pour, "slow": slow, "rpyc": rpyc_classic}
     kinds[kind](*map(int, sizes))
 
 

@@ -54,7 +54,7 @@ def refusal(
 class TestPrecedence:
     def test_defaults(self) -> None:
         found = read()
-        assert tuple(found[:7]) == ("127.0.0.1", 5555, 5556, 5.0, None, None, None)
+        assert tuple(found[:-1]) == ("127.0.0.1", 5555, 5556, 5.0, None, "none", None, None)
         assert {found.source_of(field) for field in Settings._fields[:-1]} == {"the default"}
 
     @pytest.mark.parametrize(
@@ -186,6 +186,14 @@ class TestValues:
         assert "MT5_KEYS is 'a\\x00b' (from the argument keys)" in refusal({"keys": "a\0b"})
         if sys.platform != "win32":  # there, any name is taken to have a home beside one's own
             assert "no home directory" in refusal({"keys": "~nobody-of-that-name/a.key"})
+
+    @pytest.mark.parametrize("way", ["none", "zstd", "auto"])
+    def test_compress(self, way: str) -> None:
+        assert read({}, {"MT5_COMPRESS": way}).compress == way
+
+    def test_wrong_compress(self) -> None:
+        wrong = refusal({}, {"MT5_COMPRESS": "gzip"})
+        assert "MT5_COMPRESS is 'gzip' (from the environment): it is one of none, zstd, auto" in wrong
 
     @pytest.mark.parametrize(("host", "shown"), [("gtw", "gtw:5555"), ("::1", "[::1]:5555")])
     def test_address(self, host: str, shown: str) -> None:

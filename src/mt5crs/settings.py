@@ -19,6 +19,7 @@ MT5_PORT (port)           5555           its port for requests, 1 to 65535
 MT5_STREAM_PORT           5556           its port for streams, 1 to 65535
 MT5_TIMEOUT (timeout)     5              seconds that an answer may take, above 0 and at most a day
 MT5_KEYS (keys)           none           the file with this client's keys
+MT5_COMPRESS (compress)   none           long arrays packed on their way: none, zstd, auto (on a slow link)
 MT5_LOGIN (login)         none           an official terminal's account, for its gateway
 MT5_SERVER (server)       none           that account's trade server
 ========================  =============  ===============================================================
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 LONGEST_TIMEOUT = 86_400.0
 """Seconds; ZeroMQ counts milliseconds in 32 bits, and nobody waits a day for an answer."""
 
+COMPRESS = ("none", "zstd", "auto")
+"""Whether long arrays are packed on their way: never, always, where the link is slow."""
+
 
 class Settings(NamedTuple):
     """What a client or a gateway was told, checked and typed.
@@ -54,6 +58,7 @@ class Settings(NamedTuple):
         stream_port: The port for streams.
         timeout: How long an answer may take, in seconds.
         keys: The file with this client's keys, if any.
+        compress: Whether long arrays are packed on their way: `none`, `zstd` or `auto`.
         login: The account of an official terminal, if one is to be logged in to.
         server: The trade server of that account, if one is named.
         sources: Where each field's value came from.
@@ -64,6 +69,7 @@ class Settings(NamedTuple):
     stream_port: int
     timeout: float
     keys: Path | None
+    compress: str
     login: int | None
     server: str | None
     sources: Mapping[str, str]
@@ -204,12 +210,19 @@ def _keys(text: str, place: _Place) -> Path:
         raise ValueError("there is no home directory of that name") from None
 
 
+def _compress(text: str, _place: _Place) -> str:
+    if text not in COMPRESS:
+        raise ValueError(f"it is one of {', '.join(COMPRESS)}")
+    return text
+
+
 TABLE = (
     _Setting("host", "MT5_HOST", "127.0.0.1", _host),
     _Setting("port", "MT5_PORT", 5555, _port),
     _Setting("stream_port", "MT5_STREAM_PORT", 5556, _port),
     _Setting("timeout", "MT5_TIMEOUT", 5.0, _timeout),
     _Setting("keys", "MT5_KEYS", None, _keys),
+    _Setting("compress", "MT5_COMPRESS", "none", _compress),
     _Setting("login", "MT5_LOGIN", None, _login),
     _Setting("server", "MT5_SERVER", None, _server),
 )

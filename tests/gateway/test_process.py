@@ -85,7 +85,7 @@ def test_a_req_peer_gets_an_array_in_one_message(gateway: Gateway, peers: Peers)
     req = peers.connect(gateway, zmq.REQ)
     req.send(encode(Ask(1, "copy_rates_from_pos", ["EURUSD", 1, 0, 20_000])))
     head, rows = req.recv_multipart()
-    assert msgspec.msgpack.decode(head[len(HEADER) :]) == ["head", 1, "rates", 20_000, 1, "Success"]
+    assert msgspec.msgpack.decode(head[len(HEADER) :]) == ["head", 1, "rates", 20_000, 1, "Success", ""]
     assert len(rows) == 20_000 * 60
 
 

@@ -15,6 +15,7 @@ from mt5crs.terminal.port import Deferred, then
 from mt5crs.terminal.simulated import SimulatedConfig, SimulatedTerminal
 from mt5crs.wire.codec import part_to_client, part_to_gateway, to_client, to_gateway
 from mt5crs.wire.messages import Many
+from mt5crs.wire.packs import Packs
 from mt5crs.wire.pins import Pins
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
@@ -76,10 +77,15 @@ class Bridge:
         now: The client's and the gateway's monotonic clock, in seconds.
         to_gateway: Decides which frames arrive at the gateway.
         to_client: Decides which messages arrive at the client.
+        missed: How often the client was told that the gateway does not pack.
     """
 
-    def __init__(self, principal: Principal = ANONYMOUS, journal: Path | None = None) -> None:
+    def __init__(
+        self, principal: Principal = ANONYMOUS, journal: Path | None = None, compress: str = "none"
+    ) -> None:
         self.now = 100.0
+        self.compress = compress
+        self.missed = 0
         self._journal = journal
         self._desk: Desk | None = None
         self.principal = principal
@@ -94,7 +100,18 @@ class Bridge:
 
     def connect(self) -> Session:
         """Return the session of a new connection."""
-        return Session(client="me", software="test", where="gtw:5555", watches=self.watches, pins=self.pins)
+        return Session(
+            client="me",
+            software="test",
+            where="gtw:5555",
+            watches=self.watches,
+            pins=self.pins,
+            packs=Packs(self.compress, self.miss),
+        )
+
+    def miss(self) -> None:
+        """Count that the gateway does not pack."""
+        self.missed += 1
 
     def restart(self) -> None:
         """Start the gateway again: the same terminal and journal, nothing else left."""
@@ -152,8 +169,9 @@ class Bridge:
                     answer = self.dispatch.handle(self.peer, self.principal, frame, self.now)
                     if answer:
                         self._deliver(answer, settled)
-                for _, chunk in self.dispatch.transfers.chunks(100):
-                    self._deliver(chunk, settled)
+                while self.dispatch.transfers:
+                    for _, chunk in self.dispatch.transfers.chunks(100):
+                        self._deliver(chunk, settled)
             self.dispatch.flush(self.now)
             while self.dispatch.held.ready:
                 self._deliver(self.dispatch.held.ready.popleft()[1], settled)

@@ -31,6 +31,7 @@ READERS = [codec.to_gateway, codec.to_client, codec.on_stream]
 
 MESSAGES: list[tuple[Any, Message]] = [
     (codec.to_gateway, Hello("c", "test", [1], [("book", "EURUSD")])),
+    (codec.to_gateway, Hello("c", "test", [1], packs=["zstd"])),
     (codec.to_gateway, Ask(1, "symbol_info", ["EURUSD"], 5, 6, "key", 7)),
     (codec.to_gateway, Credit(1, 4)),
     (codec.to_gateway, Cancel(1)),
@@ -38,6 +39,7 @@ MESSAGES: list[tuple[Any, Message]] = [
     (codec.to_client, Welcome(1, "test", 2, 3, "simulated", 5556)),
     (codec.to_client, Reply(1, [1, 2.5, "x", None, True, {"a": 1}], 1, "Success")),
     (codec.to_client, Head(1, "rates", 10, 1, "Success")),
+    (codec.to_client, Head(1, "rates", 10, 1, "Success", "zstd")),
     (codec.to_client, Chunk(1, 2)),
     (codec.to_client, Refusal(1, "busy", "m", "h", "refused")),
     (codec.to_client, Pong(1, 2, 3, [4], {"terminal": "simulated"})),

@@ -4,13 +4,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
+import zstandard
 
 from mt5crs.api import OPERATIONS
 from mt5crs.errors import ProtocolError
-from mt5crs.model import ARRAYS
+from mt5crs.gateway.transfers import PACK_FROM
+from mt5crs.model import ARRAYS, RATES
 from mt5crs.wire import codec, messages
 from mt5crs.wire.messages import Message
+from mt5crs.wire.packing import pack, unpack
 from tests.conftest import ROOT
 
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -97,6 +101,26 @@ def test_the_row_layouts_are_those_of_the_arrays() -> None:
             (name, dtype.fields[name][1], dtype.fields[name][0].str) for name in dtype.names or ()
         ]
         assert dtype.itemsize == array.itemsize == 60
+
+
+def test_the_packed_content_is_that_of_its_bars() -> None:
+    rows = numpy.zeros(3, RATES.dtype)
+    rows["time"] = 1764000000, 1764000060, 1764000120
+    rows["open"], rows["high"], rows["low"], rows["close"] = (1.1, 1.2, 1.3), 1.35, 1.05, 1.25
+    rows["tick_volume"], rows["spread"] = (10, 12, 11), 1
+    (block,) = re.findall(r"```content\n(.*?)\n```", DOCUMENT, re.DOTALL)
+    content = bytes.fromhex(block)
+    packed = pack(rows.view("u1").data, RATES)
+    assert packed[:5] == b"\1" + (3).to_bytes(4, "little")
+    assert zstandard.decompress(packed[5:]) == content
+    into = memoryview(bytearray(180))
+    assert unpack(memoryview(packed[:5] + zstandard.compress(content)), RATES, into) == 180
+    assert into == rows.tobytes()
+
+
+def test_the_limits_of_packed_arrays_are_those_of_the_code() -> None:
+    assert f"at least {PACK_FROM:,} bytes" in DOCUMENT
+    assert f"1 to {messages.CHUNK // RATES.itemsize:,} rows" in DOCUMENT
 
 
 def test_the_limits_are_those_of_the_code() -> None:

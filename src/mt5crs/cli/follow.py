@@ -78,7 +78,11 @@ def watch(
         from mt5crs.client.asynchronous import AsyncClient
 
         async with AsyncClient(
-            settings.host, settings.port, timeout=settings.timeout, keys=settings.keys
+            settings.host,
+            settings.port,
+            timeout=settings.timeout,
+            keys=settings.keys,
+            compress=settings.compress,
         ) as client:
             async for event in client.ticks(*symbols):
                 if not take(event):

@@ -25,6 +25,11 @@ _CONNECTION = (
     ("port", "--port", "Its port for requests (MT5_PORT)."),
     ("timeout", "--timeout", "Seconds that an answer may take (MT5_TIMEOUT)."),
     ("keys", "--keys", "The file with this client's keys (MT5_KEYS)."),
+    (
+        "compress",
+        "--compress",
+        "Whether long arrays are packed on their way: none, zstd, auto (MT5_COMPRESS).",
+    ),
 )
 _FORMS = (
     (Form.JSON.value, "--json", "Write JSON, with every field."),
@@ -125,7 +130,13 @@ def _opened(common: dict[str, Any]) -> Generator[Call, None, None]:
     settings = Settings.read({name: common[name] for name, *_ in _CONNECTION})
     with (
         _output(common) as output,
-        Client(settings.host, settings.port, timeout=settings.timeout, keys=settings.keys) as client,
+        Client(
+            settings.host,
+            settings.port,
+            timeout=settings.timeout,
+            keys=settings.keys,
+            compress=settings.compress,
+        ) as client,
     ):
         yield Call(settings, output, client)
 

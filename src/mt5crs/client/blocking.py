@@ -90,6 +90,7 @@ class Client(Bridge):
         port: The gateway's command port; `MT5_PORT` without it.
         timeout: Seconds that an answer may take; `MT5_TIMEOUT` without it.
         keys: The client's key file; `MT5_KEYS` without it.
+        compress: Whether long arrays are packed on their way; `MT5_COMPRESS` without it.
 
     Raises:
         SettingError: A setting cannot be used.
@@ -102,8 +103,10 @@ class Client(Bridge):
         *,
         timeout: float | None = None,
         keys: str | Path | None = None,
+        compress: str | None = None,
     ) -> None:
-        self._core = Core({"host": host, "port": port, "timeout": timeout, "keys": keys})
+        flags = {"host": host, "port": port, "timeout": timeout, "keys": keys, "compress": compress}
+        self._core = Core(flags)
         self._timeout = self._core.settings.timeout
         self.start_afresh()
         _clients.add(self)

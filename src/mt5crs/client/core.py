@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, final
@@ -9,17 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.arguments import key as checked_key
-from mt5crs.errors import BridgeError, OutcomeUnknown, UnknownSymbol, Unreachable
+from mt5crs.errors import BridgeError, OutcomeUnknown, SettingError, UnknownSymbol, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
 from mt5crs.wire.messages import Pong
+from mt5crs.wire.packing import can_pack
+from mt5crs.wire.packs import Packs
 from mt5crs.wire.pins import Pins
 from mt5crs.wire.session import Session, Sign
 
 if TYPE_CHECKING:
     from mt5crs.security.keys import ClientKeys
+
+log = logging.getLogger(__name__)
 
 # What a successful WATCH operation adds to, or takes from, the things this client watches.
 _WATCHED = {"symbol_select": "symbol", "market_book_add": "book", "market_book_release": "book"}
@@ -169,6 +174,23 @@ def load_keys(settings: Settings) -> ClientKeys | None:
     return ClientKeys.load(settings.keys)
 
 
+def usable_compression(settings: Settings) -> str:
+    """Return which arrays are wanted packed (see `Settings.compress`); `auto` is `none` without zstandard.
+
+    Raises:
+        SettingError: It is asked for, and cannot be done here.
+    """
+    if settings.compress == "none" or can_pack():
+        return settings.compress
+    if settings.compress == "auto":
+        return "none"
+    raise SettingError(
+        f"MT5_COMPRESS is {settings.compress!r} (from {settings.source_of('compress')}), "
+        "which needs zstandard, and that is not installed",
+        hint="pip install 'mt5crs[zstd]'",
+    )
+
+
 def _nothing() -> None:
     pass
 
@@ -190,6 +212,8 @@ class Core:
 
     def __init__(self, flags: Mapping[str, object]) -> None:
         self.settings = Settings.read(flags)
+        self._compress = usable_compression(self.settings)
+        self._has_told = False
         self.rename()
         self.watches: set[tuple[str, str]] = set()
         self.pins = Pins()
@@ -222,7 +246,17 @@ class Core:
             watches=self.watches,
             pins=self.pins,
             sign=self._sign,
+            packs=Packs(self._compress, self._tell_of_rows_as_they_are),
         )
+
+    def _tell_of_rows_as_they_are(self) -> None:
+        """Say once that the gateway does not pack."""
+        if not self._has_told:
+            self._has_told = True
+            log.warning(
+                "%s does not pack arrays, so they come as they are: install 'mt5crs[zstd]' there, too",
+                self.where,
+            )
 
     def prepare(self, op: Operation[..., Any], args: Bound, kwargs: dict[str, Any]) -> Asked | Immediate:
         """Return what is to be asked, or the answer where that needs no trip.

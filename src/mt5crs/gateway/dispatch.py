@@ -63,6 +63,7 @@ from mt5crs.wire.messages import (
     ToGateway,
     Welcome,
 )
+from mt5crs.wire.packing import ZSTD, can_pack
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +83,13 @@ NOTHING: Frames = []
 class _Peer:
     """A connection that was greeted."""
 
-    __slots__ = ("holder", "principal", "seen")
+    __slots__ = ("holder", "packs", "principal", "seen")
 
-    def __init__(self, principal: Principal, holder: str, seen: float) -> None:
+    def __init__(self, principal: Principal, holder: str, seen: float, packs: str) -> None:
         self.principal = principal
         self.holder = holder
         self.seen = seen
+        self.packs = packs  # how it wants arrays packed
 
 
 class Dispatch:
@@ -285,7 +287,8 @@ class Dispatch:
             self.forget(peer)
         if peer not in self._peers and len(self._peers) >= PEERS:
             self.forget(self._surplus())
-        self._peers[peer] = _Peer(principal, holder, now)
+        packs = ZSTD if ZSTD in message.packs and can_pack() else ""
+        self._peers[peer] = _Peer(principal, holder, now, packs)
         for kind, symbol in sorted(set(message.watches))[:WATCHES_PER_HELLO]:
             self._operations.watch_again(holder, kind, symbol, now)
         self.counters["welcome"] += 1
@@ -299,6 +302,7 @@ class Dispatch:
             self._desk.account,
             self._desk.journal,
             self._desk.holds(message.heads[:HEADS_PER_HELLO]),
+            packs,
         )
         return [encode(welcome)]
 
@@ -399,9 +403,9 @@ class Dispatch:
         """
         value, (code, text) = result
         assert op.array is not None  # noqa: S101 - the caller asked
-        head = encode(Head(ask.id, op.array.name, len(value), code, text))
+        head = Head(ask.id, op.array.name, len(value), code, text)
         if not len(value):
-            return [head]
+            return [encode(head)]
         rows = value.view("u1").data
         if ask.credit <= 0:
             if not is_alone:
@@ -413,10 +417,13 @@ class Dispatch:
                     f"{op.name}: {len(value)} rows are more than one message holds",
                     hint="ask for a shorter range, or give credit for chunks (see docs/protocol.md)",
                 )
-            return [head, rows]
-        transfer = Transfer(peer, ask.id, rows, op.array.itemsize, min(ask.credit, WINDOW))
+            return [encode(head), rows]
+        known = self._peers.get(peer)
+        packs = known.packs if known is not None else ""
+        transfer = Transfer(peer, ask.id, rows, op.array, min(ask.credit, WINDOW), packs)
         self.transfers.drop(peer, ask.id)
-        frames = [head, transfer.take()] if is_alone else [head]
+        head.packed = transfer.packed
+        frames = [encode(head), transfer.take()] if is_alone else [encode(head)]
         self.transfers.add(transfer)
         return frames
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mt5crs.errors import Busy
+from mt5crs.model import ArrayType
 from mt5crs.wire.codec import encode
 from mt5crs.wire.messages import CHUNK, MANY_LIMIT, Chunk
+from mt5crs.wire.packing import pack
 
 Frames = list[Any]
 """The frames of one message: bytes, and for rows a memoryview."""
@@ -15,32 +17,49 @@ PER_PEER = 4
 """Arrays of more than one chunk on their way to one connection at a time."""
 HELD_LIMIT = 1 << 30
 """Bytes of arrays on their way to all connections together."""
+PACK_FROM = 16 * 1024
+"""Bytes of the shortest array that is packed: a shorter one is no sooner there for it."""
 SMALL_PER_PEER = MANY_LIMIT
 """Arrays of one chunk: as many as can be asked for in one frame."""
 
 
 class Transfer:
-    """One array on its way: the rows that were not sent yet."""
+    """One array on its way: the rows that were not sent yet.
 
-    __slots__ = ("credit", "id", "itemsize", "offset", "peer", "rows", "stalled", "step")
+    Args:
+        peer: The connection's routing id.
+        id_: Correlation id.
+        rows: The bytes of all rows.
+        layout: What the rows are.
+        credit: Chunks that may be sent now.
+        packs: How the connection wants arrays packed; "" for not at all.
 
-    def __init__(self, peer: bytes, id_: int, rows: memoryview, itemsize: int, credit: int) -> None:
+    Attributes:
+        packed: How this one is packed; "" for not at all.
+    """
+
+    __slots__ = ("credit", "id", "layout", "offset", "packed", "peer", "rows", "stalled", "step")
+
+    def __init__(
+        self, peer: bytes, id_: int, rows: memoryview, layout: ArrayType, credit: int, packs: str = ""
+    ) -> None:
         self.peer = peer
         self.id = id_
         self.rows = rows
-        self.itemsize = itemsize
+        self.layout = layout
         self.credit = credit
+        self.packed = packs if len(rows) >= PACK_FROM else ""
         self.offset = 0
         self.stalled = False
-        self.step = CHUNK // itemsize * itemsize
+        self.step = CHUNK // layout.itemsize * layout.itemsize
 
-    def take(self) -> memoryview:
-        """Return the next chunk's bytes."""
+    def take(self) -> "memoryview | bytes":
+        """Return the next chunk's frame; it is packed when its turn comes, so no more of it waits packed."""
         self.stalled = False
         chunk = self.rows[self.offset : self.offset + self.step]
         self.offset += len(chunk)
         self.credit -= 1
-        return chunk
+        return pack(chunk, self.layout) if self.packed else chunk
 
     @property
     def is_small(self) -> bool:
@@ -132,12 +151,15 @@ class Transfers:
         return [id_ for owner, id_ in self._by_key if owner == peer]
 
     def chunks(self, most: int) -> Iterator[tuple[bytes, Frames]]:
-        """Yield up to `most` chunks to be sent now, one from each array in turn."""
+        """Yield up to `most` chunks to be sent now, one from each array in turn.
+
+        A packed one is the last: making it takes as long as sending several, and others wait.
+        """
         for _ in range(most):
             if not self.ready:
                 return
             transfer = self.ready.popleft()
-            start = transfer.offset // transfer.itemsize
+            start = transfer.offset // transfer.layout.itemsize
             message = encode(Chunk(transfer.id, start))
             rows = transfer.take()
             if transfer.is_done:
@@ -145,3 +167,5 @@ class Transfers:
             elif transfer.credit > 0:
                 self.ready.append(transfer)
             yield transfer.peer, [message, rows]
+            if transfer.packed:
+                return

@@ -59,6 +59,7 @@ class Hello(Message, tag="hello"):
         speaks: Protocol versions that the client understands.
         watches: What it watches (`symbol` or `book`, and the symbol): established again where needed.
         heads: Where journals ended that it knows: a journal's id, its number of events, the last one's link.
+        packs: In which ways (`zstd`) it wants arrays packed from now on; none for rows as they are.
     """
 
     client: str
@@ -66,6 +67,7 @@ class Hello(Message, tag="hello"):
     speaks: list[int]
     watches: list[tuple[str, str]] = []
     heads: list[tuple[str, int, bytes]] = []
+    packs: list[str] = []
 
 
 class Ask(Message, tag="ask"):
@@ -139,6 +141,7 @@ class Welcome(Message, tag="welcome"):
         account: The account that the terminal trades for, as `login@server`.
         journal: The id of the journal that keeps its orders; "" for one that ends with the gateway's process.
         whole: Whether that journal still has what the client's head of it says.
+        packs: The way in which long arrays will be packed on this connection; "" for none.
     """
 
     protocol: int
@@ -150,6 +153,7 @@ class Welcome(Message, tag="welcome"):
     account: str = ""
     journal: str = ""
     whole: bool = True
+    packs: str = ""
 
 
 class Reply(Message, tag="reply"):
@@ -182,13 +186,23 @@ class Receipt(Message, tag="receipt"):
 
 
 class Head(Message, tag="head"):
-    """The result is an array of `rows` rows; a frame with its first rows follows where there are any."""
+    """The result is an array of `rows` rows; a frame with its first rows follows where there are any.
+
+    Attributes:
+        id: Correlation id.
+        array: The row layout.
+        rows: How many rows the array has.
+        code: The terminal's error code.
+        text: The terminal's error text.
+        packed: The way in which its frames of rows are packed; "" for rows as they are.
+    """
 
     id: int
     array: str
     rows: int
     code: int
     text: str
+    packed: str = ""
 
 
 class Chunk(Message, tag="chunk"):

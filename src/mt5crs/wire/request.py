@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from mt5crs.errors import BridgeError
+from mt5crs.errors import BridgeError, ProtocolError
 from mt5crs.last_error import LastError
 from mt5crs.model import ArrayType
+from mt5crs.wire.messages import CHUNK
+from mt5crs.wire.packing import unpack
 
 if TYPE_CHECKING:
     from mt5crs.model import RatesArray
@@ -47,18 +49,53 @@ class Pending(Struct, eq=False, gc=False):
 
 
 class Incoming:
-    """An array on its way."""
+    """An array on its way.
 
-    __slots__ = ("array", "bytes", "error", "itemsize", "rows")
+    Args:
+        layout: What its rows are.
+        rows: How many there are.
+        error: The terminal's `last_error` for it.
+        began: When it was announced, on the client's clock.
+        is_packed: Whether its frames are packed.
 
-    def __init__(self, array: ArrayType, rows: int, error: LastError) -> None:
+    Attributes:
+        array: The result, as far as it is there.
+        bytes: The result's bytes.
+        itemsize: Bytes in a row.
+    """
+
+    __slots__ = ("_layout", "_packed", "array", "began", "bytes", "error", "itemsize")
+
+    def __init__(
+        self, layout: ArrayType, rows: int, error: LastError, began: float, *, is_packed: bool
+    ) -> None:
         import numpy
 
-        self.array: RatesArray = numpy.empty(rows, array.dtype)
+        self.array: RatesArray = numpy.empty(rows, layout.dtype)
         self.bytes = self.array.view(numpy.uint8).data
-        self.itemsize = array.itemsize
-        self.rows = rows
+        self.itemsize = layout.itemsize
         self.error = error
+        self.began = began
+        self._layout = layout
+        # What is packed is never longer than the rows and their mark.
+        self._packed = memoryview(bytearray(min(CHUNK, 1 + len(self.bytes)))) if is_packed else None
+
+    def room(self, filled: int) -> memoryview:
+        """Return where the next frame goes, when so many bytes of rows are there."""
+        return self.bytes[filled:] if self._packed is None else self._packed[: 1 + len(self.bytes) - filled]
+
+    def take(self, filled: int, size: int) -> int:
+        """Take a frame of a size that is in its room; return how many bytes of rows it has brought.
+
+        Raises:
+            ProtocolError: It is not one of rows that are due.
+        """
+        most = len(self.room(filled))
+        if not 0 < size <= most or (self._packed is None and size % self.itemsize):
+            raise ProtocolError(f"{size} bytes of rows, where at most {most} were due")
+        if self._packed is None:
+            return size
+        return unpack(self._packed[:size], self._layout, self.bytes[filled:])
 
 
 class Done(Struct, eq=False, gc=False):

@@ -61,6 +61,7 @@ from mt5crs.wire.messages import (
     Signed,
     Welcome,
 )
+from mt5crs.wire.packs import Packs
 from mt5crs.wire.pins import Pins
 from mt5crs.wire.request import Done, Event, Fill, Incoming, Pending
 
@@ -80,6 +81,7 @@ class Session:
         watches: What the client watches; read at each greeting.
         pins: What the client keeps to; shared by its connections.
         sign: Signs what needs a signature; None for a client without keys.
+        packs: Whether arrays are wanted packed; never without it.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -95,6 +97,7 @@ class Session:
         watches: Iterable[tuple[str, str]] = (),
         pins: Pins | None = None,
         sign: Sign | None = None,
+        packs: Packs | None = None,
     ) -> None:
         self._client = client
         self._software = software
@@ -102,6 +105,7 @@ class Session:
         self._watches = watches
         self._pins = pins or Pins()
         self._sign = sign
+        self._packs = packs or Packs()
         self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
@@ -160,8 +164,7 @@ class Session:
         self._next = id_ + 1
         pending = self._pending[id_] = Pending(id_, None, (), now + timeout, timeout, "")
         self._waiting.append(pending)
-        self._greeted_at = -1.0
-        self._greet(now)
+        self._greet_again(now)
         return id_
 
     def forget(self, id_: int) -> None:
@@ -220,8 +223,12 @@ class Session:
             return
         self._greeted_at = now
         watches, heads = sorted(self._watches), self._pins.heads()
-        hello = Hello(self._client, self._software, list(SPEAKS), watches, heads)
+        hello = Hello(self._client, self._software, list(SPEAKS), watches, heads, self._packs.wanted)
         self.outbox.append((encode(hello), None))
+
+    def _greet_again(self, now: float) -> None:
+        self._greeted_at = -1.0
+        self._greet(now)
 
     def _unqueue(self, pending: Pending) -> None:
         for item in [item for item in self.outbox if item[1] is pending]:
@@ -314,7 +321,7 @@ class Session:
             if type(message) is Reply:
                 event: Event | None = self._on_reply(message)
             elif type(message) is Head:
-                event = self._announce(message)
+                event = self._announce(message, now)
             elif type(message) is Chunk or type(message) is Many:
                 raise ProtocolError(f"a {type(message).__name__} inside of a Many")
             else:
@@ -327,6 +334,11 @@ class Session:
         # A deadline may so be early by the way here, and is never late.
         if message.protocol not in SPEAKS:
             raise VersionMismatch(f"{self._where} wants to speak protocol {message.protocol}")
+        if self.welcome is None and self._packs.greeted(now - self._greeted_at):
+            self._greet_again(now)
+            if self._packs.measures:  # what waits goes on waiting
+                return None
+        self._packs.answered(message.packs)
         self._offset = message.clock / 1000 - now
         self.welcome = message
         self._epoch = message.epoch
@@ -341,13 +353,13 @@ class Session:
         return None
 
     def _on_head(self, message: Head, now: float) -> Event | None:
-        done = self._announce(message)
+        done = self._announce(message, now)
         pending = self._pending.get(message.id)
         if done is not None or pending is None or pending.result is None:
             return done
         return self._fill(pending, pending.result, now)
 
-    def _announce(self, message: Head) -> Done | None:
+    def _announce(self, message: Head, now: float) -> Done | None:
         """Make room for an array; one of no rows is there already."""
         pending = self._pending.get(message.id)
         if pending is None:
@@ -355,8 +367,11 @@ class Session:
         array = ARRAYS.get(message.array)
         if array is None or pending.op is None or pending.op.array is not array or message.rows < 0:
             raise ProtocolError(f"{message.rows} rows of {message.array!r}, where they were not due")
+        if message.packed and message.packed not in self._packs.wanted:
+            raise ProtocolError(f"rows packed as {message.packed!r}, where that was not asked for")
+        error, is_packed = (message.code, message.text), bool(message.packed)
         try:
-            pending.result = Incoming(array, message.rows, (message.code, message.text))
+            pending.result = Incoming(array, message.rows, error, now, is_packed=is_packed)
         except (MemoryError, ValueError) as error:
             raise ProtocolError(f"{message.rows} rows do not fit into memory") from error
         pending.filled = 0
@@ -372,14 +387,16 @@ class Session:
 
     def _fill(self, pending: Pending, incoming: Incoming, now: float) -> Fill:
         pending.deadline = now + pending.timeout  # it makes progress
-        return Fill(pending, incoming.bytes[pending.filled :])
+        if self._packs.measures and self._packs.took(pending.filled, now - incoming.began):
+            self._greet_again(now)
+        return Fill(pending, incoming.room(pending.filled))
 
     def filled(self, fill: Fill, size: int) -> Done | None:
         """Say how many bytes were received into a `Fill`'s buffer."""
         pending, incoming = fill.pending, fill.pending.result
-        if incoming is None or size % incoming.itemsize or not 0 < size <= len(fill.buffer):
-            raise ProtocolError(f"{size} bytes of rows, where at most {len(fill.buffer)} were due")
-        pending.filled += size
+        if incoming is None:
+            raise ProtocolError(f"{size} bytes of rows, where none were due")
+        pending.filled += incoming.take(pending.filled, size)
         if pending.filled == len(incoming.bytes):
             return self._finish(pending, incoming)
         pending.unacked += 1
@@ -489,8 +506,7 @@ class Session:
 
     def _probe_or_greet(self, now: float) -> None:
         if self._waiting:
-            self._greeted_at = -1.0
-            self._greet(now)
+            self._greet_again(now)
         asked = [pending for pending in self._pending.values() if pending.sent and pending.op is not None]
         if asked:
             self._probe = self._next
