@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import bulk, flight, footprint, orders, packing, rehearsal, request, security
+from benchmarks import archive, bulk, flight, footprint, orders, packing, rehearsal, request, security
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
@@ -16,6 +16,7 @@ PARTS = {
     "security": security,
     "bulk": bulk,
     "packing": packing,
+    "archive": archive,
     "footprint": footprint,
     "rehearsal": rehearsal,
 }

@@ -1,4 +1,4 @@
-"""What all tests share: no skipping in CI, no settings from outside, real gateways to talk to."""
+"""What all tests share: no skipping in CI, no settings from outside, real gateways, recorded prices."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from tests.processes import Gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORKERS = 16
+DATA = ROOT / ".." / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,16 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what is long first, lest one worker is still busy with it when all others are done."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of recorded prices."""
+    if not DATA.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail("the shared data folder is missing")
+        pytest.skip("the shared data folder is not beside this checkout")
+    return DATA
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -29,6 +29,8 @@
     │   ├── JournalUnusable      journal            refused   orders cannot be recorded
     │   └── SplitBrain           split-brain        refused   another journal's orders are on the account
     ├── TerminalMissing          terminal-missing   refused   no terminal can be reached on that machine
+    ├── ArchiveError             archive            refused   an archive cannot be read or written
+    │   └── DamagedFile          damaged-file       refused   a file of an archive is not as it was written
     └── GatewayFault             gateway-fault      unknown   a defect in the gateway
 
 A trade that the terminal answered with a retcode is not here: as in MetaTrader 5 that is a result.
@@ -37,7 +39,10 @@ A trade that the terminal answered with a retcode is not here: as in MetaTrader 
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Certainty(str, Enum):
@@ -282,6 +287,29 @@ class TerminalMissing(BridgeError):
     """The gateway's machine has no terminal that can be used."""
 
     code = "terminal-missing"
+
+
+class ArchiveError(BridgeError):
+    """An archive on the disk cannot be read, written or gone on with; it is as it was before."""
+
+    code = "archive"
+
+
+class DamagedFile(ArchiveError):
+    """A file of an archive is not as it was written.
+
+    Attributes:
+        path: The file.
+    """
+
+    code = "damaged-file"
+    default_hint = "`mt5crs archive repair` asks the terminal for its period again"
+
+    def __init__(
+        self, path: Path | str, problem: str = "", *, hint: str = "", certainty: Certainty | None = None
+    ) -> None:
+        super().__init__(f"{path} is damaged: {problem}", hint=hint, certainty=certainty)
+        self.path = path
 
 
 class GatewayFault(BridgeError):

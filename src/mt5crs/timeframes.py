@@ -2,6 +2,7 @@
 
 from mt5crs import constants
 
+MINUTE = 60
 DAY = 86_400
 WEEK = 7 * DAY
 _UNITS = {"M": 60, "H": 3600, "D": DAY, "W": WEEK}

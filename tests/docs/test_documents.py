@@ -15,6 +15,8 @@ import pytest
 import typer.main
 
 from mt5crs import __version__
+from mt5crs.archive.layout import Series
+from mt5crs.archive.pull import pull
 from mt5crs.cli.app import app
 from mt5crs.journal.states import NEXT, NoticeKind, State, Step
 from mt5crs.settings import TABLE
@@ -25,9 +27,10 @@ from tests.processes import Gateway
 
 ENGLISH, CHINESE, SIMULATED, ORDERS = "README.md", "README.zh-CN.md", "docs/simulated.md", "docs/orders.md"
 JOURNAL, GUARD, SECURITY = "docs/journal.md", "docs/guard.md", "SECURITY.md"
+ARCHIVE = "docs/archive.md"
 DOCUMENTS = (
     *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", SECURITY),
-    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS, JOURNAL, GUARD),
+    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS, JOURNAL, GUARD, ARCHIVE),
 )
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
@@ -142,6 +145,24 @@ def test_the_code_of_the_guide_runs(number: int, tmp_path: Path) -> None:
     assert run_code(code, tmp_path, dict(os.environ))
 
 
+@pytest.fixture(scope="module")
+def prices(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an archive of the last days."""
+    folder = tmp_path_factory.mktemp("archive")
+    with gateway.client() as client:
+        tick = client.symbol_info_tick("EURUSD")
+        assert tick is not None
+        wanted = [Series("EURUSD", tf) for tf in ("M1", "tick")]
+        done = pull(client, folder / "prices", wanted, tick.time - 3600)
+    assert [each.failure for each in done] == [None, None]
+    return folder
+
+
+@pytest.mark.parametrize("number", range(len(blocks(ARCHIVE, "python"))))
+def test_the_code_about_archives_runs(number: int, prices: Path) -> None:
+    assert "EURUSD" in run_code(blocks(ARCHIVE, "python")[number], prices, dict(os.environ))
+
+
 def test_the_instruments_of_the_guide_can_be_used(tmp_path: Path) -> None:
     path = tmp_path / "more.toml"
     path.write_text(blocks(SIMULATED, "toml")[0], encoding="utf-8")
@@ -177,7 +198,7 @@ def known(words: list[str]) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [ENGLISH, CHINESE, SIMULATED, ORDERS, JOURNAL, SECURITY, "ARCHITECTURE.md", "docs/protocol.md"],
+    [ENGLISH, CHINESE, SIMULATED, ORDERS, JOURNAL, SECURITY, ARCHIVE, "ARCHITECTURE.md", "docs/protocol.md"],
 )
 def test_commands_and_their_options_exist(name: str) -> None:
     assert [wrong for words in commands(name) for wrong in known(words)] == []

@@ -1,6 +1,5 @@
-"""Terminals to trade on, and the recorded prices."""
+"""Terminals to trade on."""
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from mt5crs.terminal.simulated import SimulatedConfig
 from tests.terminal.desk import OPENING, Desk
 
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 Quote = tuple[float, float, float]
 
 
@@ -43,16 +41,6 @@ def synthetic() -> Callable[..., Desk]:
         return Desk(SimulatedConfig(**settings))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Return the folder of recorded prices."""
-    if not DATA.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail("the shared data folder is missing")
-        pytest.skip("the shared data folder is not beside this checkout")
-    return DATA
 
 
 def _iso(moment: float) -> str:

@@ -7,8 +7,8 @@ import pytest
 
 from mt5crs import constants as c
 from mt5crs.api import OFFICIAL
+from mt5crs.bars import collect
 from mt5crs.model import RATES, TICKS
-from mt5crs.terminal.simulated.prices.expand import collect
 from mt5crs.topics import Ticks
 from tests.terminal.desk import OPENING, Desk, new_ticks
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mt5crs.bars import collect
 from mt5crs.model import RATES, RatesArray
-from mt5crs.terminal.simulated.prices.expand import collect, expand
+from mt5crs.terminal.simulated.prices.expand import expand
 from mt5crs.terminal.simulated.prices.modelling import MOST_TICKS, directions
 from mt5crs.terminal.simulated.prices.sources import BarSource
 

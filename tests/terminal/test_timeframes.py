@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mt5crs import constants as c
+from mt5crs.bars import collect
 from mt5crs.model import RATES
 from mt5crs.terminal.simulated import SimulatedConfig
-from mt5crs.terminal.simulated.prices.expand import collect, expand
+from mt5crs.terminal.simulated.prices.expand import expand
 from mt5crs.terminal.simulated.prices.replay import load_replays
 from mt5crs.timeframes import PERIODS
 from tests.terminal.desk import Desk

@@ -10,6 +10,8 @@ import typer
 
 from mt5crs import __version__
 from mt5crs.cli import (
+    archive,
+    archive_reading,
     conformance,
     gateway,
     guard,
@@ -47,6 +49,8 @@ for module in (
     trade,
     journal,
     guard,
+    archive,
+    archive_reading,
     keys,
     run_command,
     shim,

@@ -24,7 +24,9 @@ SLOW = 1.0
 def demo(
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Replay these bars or ticks instead of made-up prices."),
+        typer.Option(
+            metavar="FILE", help="Replay these bars or ticks, or an archive, instead of made-up prices."
+        ),
     ] = None,
     symbol: Annotated[
         str | None, typer.Option(help="The symbol of that file, where its name has none.")
@@ -32,7 +34,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=0, max=60, help="How long to watch live ticks.")] = 5.0,
 ) -> None:
     """Show the main job in under a minute: connect, read, stream, trade; on a simulated terminal."""
-    replay = existing(data, "data file")
+    replay = data if data is not None and data.is_dir() else existing(data, "data file")
     if symbol is not None and replay is None:
         raise typer.BadParameter("--symbol names the symbol of a --data file")
     began = time.monotonic()
@@ -66,9 +68,11 @@ def _walk(show: Demo) -> None:
 def _symbol_of(replay: Path | None) -> str:
     if replay is None:
         return "EURUSD"
+    from mt5crs.terminal.simulated.prices.archived import is_archive, symbols_of
     from mt5crs.terminal.simulated.prices.replay import symbol_in
 
-    return symbol_in(replay)
+    held = symbols_of(replay) if is_archive(replay) else []
+    return held[0] if held else symbol_in(replay)
 
 
 def _make_keys(folder: Path) -> Path:

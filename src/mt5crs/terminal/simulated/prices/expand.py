@@ -18,7 +18,6 @@ from mt5crs.constants import (
     TICK_FLAG_VOLUME,
 )
 from mt5crs.model import RATES, TICKS, RatesArray, TicksArray
-from mt5crs.terminal.simulated.instruments.calendar import MINUTE
 from mt5crs.terminal.simulated.prices.modelling import Flags, Ints, Path, every_tick, ohlc
 
 RATES_DTYPE = RATES.dtype
@@ -108,24 +107,3 @@ def _spread_evenly(total: Ints, part: Ints, parts: Ints) -> Ints:
     """Return how much of a total the first parts have, rounded up."""
     shared: Ints = -(-total * part // parts)
     return shared
-
-
-def collect(ticks: TicksArray, digits: int) -> RatesArray:
-    """Return the M1 bars of ticks: bid prices, the smallest spread of each minute, the volume of trades."""
-    if not len(ticks):
-        return np.zeros(0, RATES_DTYPE)
-    minutes = ticks["time"] // MINUTE * MINUTE
-    starts = np.flatnonzero(np.r_[True, minutes[1:] != minutes[:-1]])
-    ends = np.r_[starts[1:], len(ticks)]
-    bars = np.zeros(len(starts), RATES_DTYPE)
-    bid = ticks["bid"]
-    bars["time"] = minutes[starts]
-    bars["open"] = bid[starts]
-    bars["high"] = np.maximum.reduceat(bid, starts)
-    bars["low"] = np.minimum.reduceat(bid, starts)
-    bars["close"] = bid[ends - 1]
-    bars["tick_volume"] = ends - starts
-    bars["spread"] = np.rint(np.minimum.reduceat(ticks["ask"] - bid, starts) * 10.0**digits)
-    traded = (ticks["flags"] & TICK_FLAG_VOLUME) != 0
-    bars["real_volume"] = np.add.reduceat(np.where(traded, ticks["volume"], 0), starts)
-    return bars

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mt5crs.bars import Times, aggregate, open_time
+from mt5crs.bars import Times, aggregate, collect, open_time
 from mt5crs.constants import TIMEFRAME_D1, TIMEFRAME_M1, TIMEFRAME_MN1, TIMEFRAME_W1
 from mt5crs.model import RatesArray
 from mt5crs.terminal.simulated.instruments.calendar import DAY, MINUTE, MINUTE_MSC
-from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE, collect
+from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE
 from mt5crs.terminal.simulated.prices.sources import GroupedSource, PriceSource, Reaching
 from mt5crs.timeframes import PERIODS
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mt5crs.bars import digits_of
 from mt5crs.constants import TICK_FLAG_BUY, TICK_FLAG_SELL
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray, TicksArray
@@ -22,8 +23,6 @@ from mt5crs.terminal.simulated.instruments.calendar import MINUTE_MSC
 from mt5crs.terminal.simulated.prices.expand import QUOTE, RATES_DTYPE, TICKS_DTYPE, TRADE, flag_changes
 
 OHLC = ("open", "high", "low", "close")
-MOST_DIGITS = 8
-FIRST = 1000
 UNKNOWN_TICKS = 4
 EXPECTED = (
     "expected MetaTrader M1 bars or ticks (exported from Symbols, or with a header "
@@ -90,19 +89,6 @@ def recording(table: Table) -> Recording:
         return Recording(table.path, digits, np.zeros(0, RATES_DTYPE), ticks, True)
     bars = _bars(table)
     return Recording(table.path, digits_of(*(bars[name] for name in OHLC)), bars, None, "spread" in columns)
-
-
-def digits_of(*columns: Floats) -> int:
-    """Return the most digits after the point that prices have."""
-    for digits in range(MOST_DIGITS):
-        # Mostly the first few prices tell that there are more.
-        if all(_fits(c[:FIRST], digits) for c in columns) and all(_fits(c, digits) for c in columns):
-            return digits
-    return MOST_DIGITS
-
-
-def _fits(prices: Floats, digits: int) -> bool:
-    return bool(np.all(np.abs(np.round(prices, digits) - prices) <= 8 * np.spacing(np.abs(prices))))
 
 
 def _bars(table: Table) -> RatesArray:

@@ -1,7 +1,7 @@
 """Prices from files: which symbols they are of, and where and how fast a replay of them runs.
 
-Files are text (see `csvfile`) or Parquet (see `parquetfile`); `recorded` says what they must hold. Times are
-taken as server time, as they stand.
+Files are text (see `csvfile`) or Parquet (see `parquetfile`); `recorded` says what they must hold. The folder
+of an archive stands for all its symbols (see `archived`). Times are taken as server time, as they stand.
 
 The symbol of a file is the one that it names itself (Parquet), else the one in its name: of
 `EURUSD_M1_202511030000_202511282356.csv`, as MetaTrader names exports, all before the timeframe, of any other
@@ -22,21 +22,23 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from mt5crs.bars import collect, digits_of
 from mt5crs.errors import SettingError
 from mt5crs.model import RatesArray, TicksArray
 from mt5crs.terminal.simulated.instruments.calendar import MINUTE
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
+from mt5crs.terminal.simulated.prices.archived import Spans, is_archive, read_archive
 from mt5crs.terminal.simulated.prices.csvfile import read_csv
-from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE, collect
+from mt5crs.terminal.simulated.prices.expand import RATES_DTYPE
 from mt5crs.terminal.simulated.prices.parquetfile import SUFFIXES, read_parquet
-from mt5crs.terminal.simulated.prices.recorded import OHLC, Floats, Recording, Table, digits_of, recording
-from mt5crs.terminal.simulated.prices.sources import BarSource, PriceSource, TickSource
+from mt5crs.terminal.simulated.prices.recorded import OHLC, Floats, Recording, Table, recording
+from mt5crs.terminal.simulated.prices.sources import BarSource, JoinedSource, PriceSource, TickSource
 
 HISTORY_SHARE = 0.8
 BUSY_MINUTE = 30
@@ -55,6 +57,7 @@ class Replay(NamedTuple):
         bars: M1 bars; of ticks, those that they make.
         ticks: None if only bars are known.
         spreads: Of each bar, in units of the price, where it is not in the bar.
+        covered: The stretches of time in which the ticks are; empty if they are all that is known.
     """
 
     symbol: str
@@ -62,6 +65,7 @@ class Replay(NamedTuple):
     bars: RatesArray
     ticks: TicksArray | None = None
     spreads: Floats | None = None
+    covered: Spans = ()
 
     @property
     def price(self) -> float:
@@ -86,6 +90,9 @@ class Replay(NamedTuple):
 
     def source(self, instrument: Instrument, modelling: str = "every_tick") -> PriceSource:
         """Return the prices as those of an instrument that fits."""
+        if self.ticks is not None and self.covered:
+            how: dict[str, Any] = {"has_last": instrument.has_last, "modelling": modelling}
+            return JoinedSource(self.bars, self.ticks, self.covered, instrument.digits, **how)
         if self.ticks is not None:
             return TickSource(self.ticks, instrument.digits)
         bars = self.bars
@@ -120,8 +127,9 @@ def load_replays(paths: Sequence[Path], symbol: str = "") -> list[Replay]:
     """Read files of prices.
 
     Args:
-        paths: The files, and folders of Parquet.
-        symbol: The symbol of the only file; empty to take it from the file or its name.
+        paths: The files, folders of Parquet, and archives.
+        symbol: The symbol of the only file, or the one that is wanted of the only archive; empty to take it
+            from the file or its name, and all of an archive.
 
     Returns:
         One for each symbol, in the order of the files.
@@ -135,9 +143,18 @@ def load_replays(paths: Sequence[Path], symbol: str = "") -> list[Replay]:
             f"replay: {symbol} is to be the symbol of {len(paths)} files",
             hint="name each file after its symbol (eurusd_m1.csv)",
         )
-    parts = [part for path in paths for part in _parts(path, symbol)]
+    archives = [path for path in paths if is_archive(path)]
+    parts = [part for path in paths if path not in archives for part in _parts(path, symbol)]
     symbols = dict.fromkeys(part.symbol for part in parts)
-    return [_dated(_replay(name, [part for part in parts if part.symbol == name])) for name in symbols]
+    replays = [_dated(_replay(name, [part for part in parts if part.symbol == name])) for name in symbols]
+    for held in (held for path in archives for held in read_archive(path, symbol)):
+        if held.symbol in {replay.symbol for replay in replays}:
+            hint = "give every symbol once"
+            raise SettingError(
+                f"replay: there are prices of {held.symbol} twice, once of an archive", hint=hint
+            )
+        replays.append(_dated(Replay(held.symbol, held.digits, held.bars, held.ticks, covered=held.covered)))
+    return replays
 
 
 def replay_of(symbol: str, rows: RatesArray | TicksArray) -> Replay:
@@ -242,10 +259,12 @@ def _busy_minute(bars: RatesArray) -> int:
 
 def _first_tick(replay: Replay, minute: int) -> float:
     """Return when the first tick of a minute comes; a bar's comes as it opens."""
-    if replay.ticks is None:
-        return float(minute)
-    times = replay.ticks["time_msc"]
-    return int(times[np.searchsorted(times, minute * 1000)]) / 1000
+    if replay.ticks is not None:
+        times = replay.ticks["time_msc"]
+        place = int(np.searchsorted(times, minute * 1000))
+        if place < len(times) and times[place] < (minute + MINUTE) * 1000:
+            return int(times[place]) / 1000
+    return float(minute)
 
 
 def _parts(path: Path, symbol: str) -> list[_Part]:

@@ -1,13 +1,15 @@
 """Where the prices of one symbol come from: the interface, and what bars or ticks from a file give."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mt5crs.bars import Times, open_times
+from mt5crs.bars import Times, collect, open_times
 from mt5crs.model import RatesArray, TicksArray
 from mt5crs.terminal.simulated.instruments.calendar import MINUTE, MINUTE_MSC
-from mt5crs.terminal.simulated.prices.expand import collect, expand
+from mt5crs.terminal.simulated.prices.expand import expand
 from mt5crs.terminal.simulated.prices.modelling import directions
 
 
@@ -187,3 +189,73 @@ class TickSource:
         """See `PriceSource.next_msc`."""
         place = int(np.searchsorted(self._msc, msc, side="right"))
         return int(self._msc[place]) if place < len(self._msc) else None
+
+
+class JoinedSource:
+    """Prices of which every tick is known in some stretches of time, and M1 bars in all others.
+
+    Args:
+        bars: M1 bars of all the time.
+        ticks: The ticks of those stretches.
+        covered: When each begins and ends: whole minutes in epoch seconds, in order.
+        digits: Digits of the prices.
+        has_last: Whether ticks carry trades.
+        modelling: See `expand`.
+    """
+
+    contiguous = False
+
+    def __init__(
+        self,
+        bars: RatesArray,
+        ticks: TicksArray,
+        covered: Sequence[tuple[int, int]],
+        digits: int,
+        *,
+        has_last: bool = False,
+        modelling: str = "every_tick",
+    ) -> None:
+        self.digits = digits
+        self._all = BarSource(bars, digits)
+        self.start, self.end_msc = self._all.start, self._all.end_msc
+        edges = np.array(covered, np.int64).reshape(-1)
+        self._edges_msc = (edges * 1000).tolist()
+        self._parts: list[PriceSource] = []
+        for place, part in enumerate(np.split(bars, np.searchsorted(bars["time"], edges))):
+            if place % 2:
+                begin, end = np.searchsorted(ticks["time"], (edges[place - 1], edges[place]))
+                self._parts.append(TickSource(ticks[begin:end], digits))
+            else:
+                self._parts.append(BarSource(part, digits, has_last=has_last, modelling=modelling))
+
+    def bars(self, start: int, stop: int) -> RatesArray:
+        """See `PriceSource.bars`."""
+        return self._all.bars(start, stop)
+
+    def reach_back(self, timeframe: int, stop: int, count: int) -> int:
+        """See `Reaching.reach_back`."""
+        return self._all.reach_back(timeframe, stop, count)
+
+    def ticks(self, start_msc: int, stop_msc: int) -> TicksArray:
+        """See `PriceSource.ticks`."""
+        first, last = self._place(start_msc), self._place(max(start_msc, stop_msc - 1))
+        found = [part.ticks(start_msc, stop_msc) for part in self._parts[first : last + 1]]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def last_tick(self, msc: int) -> TicksArray:
+        """See `PriceSource.last_tick`."""
+        place = self._place(msc)
+        found = self._parts[place].last_tick(msc)
+        while place and not len(found):
+            place -= 1
+            found = self._parts[place].last_tick(msc)
+        return found
+
+    def next_msc(self, msc: int) -> int | None:
+        """See `PriceSource.next_msc`."""
+        later = (part.next_msc(msc) for part in self._parts[self._place(msc) :])
+        return next((found for found in later if found is not None), None)
+
+    def _place(self, msc: int) -> int:
+        """Return which part a time falls in: those with ticks alternate with those without."""
+        return bisect_right(self._edges_msc, msc)
