@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 
 TEST_SHARE = 0.25
 MORE = "pull more, or take a shorter timeframe"
+MOST_LAGS = 1000
 STEPS = 300
 RATE = 0.5
 SHRINK = 1e-3
@@ -52,9 +53,11 @@ def samples(closes: Floats, lags: int) -> tuple[Floats, Floats]:
 
     Bars that close where they opened teach nothing and are left out.
     """
-    returns = np.diff(np.log(closes))
-    if len(returns) <= lags:
+    if len(closes) <= lags + 1:
         raise SystemExit(f"{len(closes)} bars are too few for {lags} lags: {MORE}")
+    if not (np.isfinite(closes) & (closes > 0)).all():
+        raise SystemExit("some prices are no numbers above 0: `mt5crs archive check` says which")
+    returns = np.diff(np.log(closes))
     past = np.lib.stride_tricks.sliding_window_view(returns, lags)[:-1]
     following = returns[lags:]
     moved = following != 0
@@ -103,8 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", help="server time from which on, such as 2020-01-01")
     parser.add_argument("--end", help="server time until which")
     given = parser.parse_args(arguments)
-    if given.lags < 1:
-        parser.error("--lags is 1 or more")
+    if not 1 <= given.lags <= MOST_LAGS:
+        parser.error(f"--lags is 1 to {MOST_LAGS}")
     try:
         minutes = scan(given.archive, given.symbol, "M1", given.start, given.end, as_="numpy")
         bars = resample(minutes, given.timeframe)

@@ -38,3 +38,26 @@ def test_it_finds_what_is_there_and_nothing_else(memory: float, finds: bool) -> 
     found = example["score"](np.exp(np.cumsum(returns)), 8)
     assert (found.model - found.baseline > 5 * found.error) is finds
     assert found.trained + found.tested == 6000 - 1 - 8
+
+
+@pytest.mark.parametrize(
+    ("closes", "lags", "said"),
+    [
+        ([1.0] * 5, 8, "5 bars are too few"),
+        ([], 8, "0 bars are too few"),
+        ([1.0, 2.0, 0.0, 3.0] * 9, 2, "no numbers above 0"),
+        ([1.0, 2.0, float("nan"), 3.0] * 9, 2, "no numbers above 0"),
+        ([1.0] * 50, 2, "0 bars that moved are too few"),
+    ],
+)
+def test_it_says_what_is_no_use(closes: list[float], lags: int, said: str) -> None:
+    example: dict[str, Any] = runpy.run_path(str(SCRIPT), run_name="example")
+    with pytest.raises(SystemExit, match=said):
+        example["score"](np.array(closes), lags)
+
+
+def test_it_refuses_more_lags_than_it_can_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example: dict[str, Any] = runpy.run_path(str(SCRIPT), run_name="example")
+    with pytest.raises(SystemExit):
+        example["main"]([str(tmp_path), "EURUSD", "--lags", str(10**18)])
+    assert "--lags is 1 to 1000" in capsys.readouterr().err

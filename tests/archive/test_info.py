@@ -6,6 +6,7 @@ import pytest
 
 from mt5crs.archive.info import BLOCKS, picture, save_plot, scale, shares, survey
 from mt5crs.archive.layout import Series
+from mt5crs.errors import ArchiveError
 from mt5crs.timeframes import DAY
 from tests.archive.making import MON, fill, fill_all, quotes, trading, walk, without
 from tests.cli.commands import Run
@@ -69,3 +70,19 @@ def test_the_commands(root: Path, tmp_path: Path, run: Run) -> None:
     assert {"symbol": "EURUSD", "tf": "M1", "period": "2025-11", "why": "gap"} in plan.json
     nothing = run("archive", "check", str(tmp_path))
     assert (nothing.code, "has no archive in it" in nothing.err) == (1, True)
+
+
+def test_an_archive_without_a_row_that_can_be_read(tmp_path: Path, run: Run) -> None:
+    fill_all(tmp_path, "EURUSD", MINUTES[:100], ("M1",))
+    for path in tmp_path.rglob("*.parquet"):
+        path.write_bytes(b"PAR1")
+    (held,) = survey(tmp_path)
+    assert (held.rows, held.damaged, held.share) == (0, 1, 0.0)
+    info = run("archive", "info", str(tmp_path))
+    assert info.code == 0
+    assert "100 %" not in info.out
+    assert "1 files cannot be used" in info.err
+    with pytest.raises(ArchiveError, match="no rows to draw"):
+        save_plot([held], tmp_path / "a.png")
+    (tmp_path / "_archive.json").write_text("[")
+    assert "_archive.json is not as an archive writes it" in run("archive", "info", str(tmp_path)).err

@@ -1,17 +1,21 @@
 """Whatever interrupts a pull, the next one ends with the bytes of a pull that nothing interrupted."""
 
+import fcntl
+import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
 from mt5crs import Client
-from mt5crs.archive.folder import read_description, writing
+from mt5crs.archive.folder import is_written, put, read_description, writing
 from mt5crs.archive.layout import WORK, Series
 from mt5crs.archive.pull import pull
 from mt5crs.errors import ArchiveError, DamagedFile, SettingError, UnknownSymbol
@@ -21,6 +25,7 @@ from tests.archive.pulls import (
     DAY,
     EVERYTHING,
     PATIENCE,
+    Counting,
     command,
     data,
     pulled,
@@ -264,3 +269,104 @@ def test_a_folder_that_cannot_be_made_is_told(client: Client, tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(ArchiveError, match="cannot be written: Not a directory"):
         pull(client, tmp_path / "file" / "a", EVERYTHING, BEGIN)
+
+
+def test_looking_whether_anybody_writes_hinders_nobody(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    with writing(root):
+        assert is_written(root)
+    assert not is_written(root)
+    with (root / "_lock").open("rb+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not is_written(root), "somebody else who looks writes nothing"
+        timer = Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN))
+        timer.start()
+        with writing(root):
+            pass
+        timer.join()
+
+
+def test_an_archive_that_is_removed_meanwhile_is_told(client: Client, tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    done = pull(client, root, EVERYTHING, BEGIN, watcher=Deed(2, lambda: shutil.rmtree(root)), jobs=1)
+    assert any("cannot be written" in str(each.failure) for each in done)
+    pulled(client, root, EVERYTHING[:1])
+
+
+def test_a_draft_whose_archive_was_removed_leaves_no_folders_behind(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    root.mkdir()
+    with (root / "draft").open("wb") as file:
+        shutil.rmtree(root)
+        with pytest.raises(FileNotFoundError):
+            put(file, root / "draft", root / "rates" / "file")
+    assert not root.exists()
+
+
+def test_a_description_that_is_removed_meanwhile_is_written_again(
+    client: Client, whole: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "a"
+    pulled(client, root, watcher=Deed(2, (root / "_archive.json").unlink))
+    assert data(root) == data(whole)
+    (root / "_archive.json").unlink()
+    with pytest.raises(SettingError, match=r"no _archive\.json") as told:
+        pulled(client, root)
+    assert "copy _archive.json" in str(told.value)
+
+
+def test_a_folder_among_the_drafts_is_in_nobodys_way(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a" / WORK / "folder").mkdir(parents=True)
+    pulled(client, tmp_path / "a", EVERYTHING[:1])
+    assert (tmp_path / "a" / WORK / "folder").is_dir()
+
+
+def test_a_place_where_nothing_can_be_is_told(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path, message in (
+        (tmp_path / ("x" * 300), "File name too long"),
+        (tmp_path / "link", "link to what is not there"),
+        (Path("/proc/archive"), "cannot be written"),
+    ):
+        with pytest.raises((SettingError, ArchiveError), match=message) as told:
+            pull(client, path, EVERYTHING, BEGIN)
+        assert "as it was" not in str(told.value)
+        assert "state another folder" in str(told.value)
+
+
+def test_a_folder_that_may_not_be_read_is_told_before_anything_is_asked(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, series = tmp_path / "a", EVERYTHING[0]
+    pulled(client, root, [series])
+    closed = series.folder(root)
+
+    def access(path: Path, mode: int) -> bool:  # root may do everything
+        return Path(path) != closed
+
+    monkeypatch.setattr(os, "access", access)
+    counting = Counting(client)
+    (done,) = pull(counting, root, [series], BEGIN)
+    assert str(closed) in str(done.failure)
+    assert "permissions" in str(done.failure)
+    assert not counting.history()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"format": "1", "accounts": []}',
+        '{"format": true, "accounts": []}',
+        '{"format": 1, "accounts": "7@Broker"}',
+        '{"format": 1, "accounts": [7]}',
+        '{"format": 1}',
+        "[]",
+        "null",
+    ],
+    ids=range(8),
+)
+def test_a_description_that_makes_no_sense_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "_archive.json").write_text(text)
+    with pytest.raises(ArchiveError, match="not as an archive writes it"):
+        read_description(tmp_path)

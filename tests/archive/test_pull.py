@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -16,6 +17,7 @@ from mt5crs.archive.layout import Series
 from mt5crs.archive.pull import pull
 from mt5crs.archive.rows import read_footer
 from mt5crs.constants import ORDER_FILLING_IOC, ORDER_TYPE_BUY, TRADE_ACTION_DEAL, TRADE_RETCODE_DONE
+from mt5crs.errors import SettingError
 from tests.archive.pulls import (
     BEGIN,
     COMMAND,
@@ -225,3 +227,53 @@ def test_more_bars_than_a_chart_may_have_are_pulled(client: Client, whole: Path,
     assert done.failure is None
     name = "rates/symbol=EURUSD/tf=M1/year=2025/2025-03.parquet"
     assert data(tmp_path / "a")[name] == data(whole)[name]
+
+
+@pytest.mark.parametrize("tf", ["H4", "D1", "W1", "MN1"])
+def test_long_bars_are_pulled_from_a_recent_day_on(client: Client, tmp_path: Path, tf: str) -> None:
+    series = Series("EURUSD", tf)
+    pulled(client, tmp_path / "a", [series], begin=BEGIN + 2 * DAY + 10 * 3600)
+    assert rows(tmp_path / "a", series).tobytes() == terminals_rows(client, series, YEAR).tobytes()
+
+
+def test_before_the_first_row_there_is_nothing(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="nothing before 1970-01-01"):
+        pull(client, tmp_path / "a", [Series("EURUSD", "M1")], -10 * DAY, -DAY)
+    for tf in ("M1", "tick"):
+        (done,) = pull(client, tmp_path / "a", [Series("EURUSD", tf)], 10 * DAY, 500 * DAY)
+        assert isinstance(done.failure, SettingError)
+        assert "has nothing of EURUSD" in str(done.failure)
+
+
+def test_few_questions_are_under_way_at_once(client: Client, tmp_path: Path) -> None:
+    class Watching(Counting):
+        """Knows how many questions there were at the same time, and of how much time."""
+
+        def __init__(self, client: Client) -> None:
+            super().__init__(client)
+            self.now = self.most = 0
+            self.lock = Lock()
+
+        def __getattr__(self, name: str) -> Any:
+            method = super().__getattr__(name)
+
+            def call(*arguments: Any) -> Any:
+                with self.lock:
+                    self.now += 1
+                    self.most = max(self.most, self.now)
+                try:
+                    return method(*arguments)
+                finally:
+                    with self.lock:
+                        self.now -= 1
+
+            return call
+
+    watching = Watching(client)
+    wanted = [
+        Series(symbol, tf) for symbol in ("EURUSD", "USDJPY") for tf in ("M1", "H4", "D1", "W1", "tick")
+    ]
+    pulled(watching, tmp_path / "a", wanted, jobs=32)
+    assert 1 <= watching.most <= 2
+    spans = [each[3] - each[2] for name, each in watching.asked if name == "copy_rates_range"]
+    assert max(spans) <= 8 * 7 * DAY

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import date, datetime, time, timezone
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ def test_everything_comes_as_it_is(root: Path, name: str, rows: Any) -> None:
         (MON + 3661, float(MON + 7322), (MON + 3661, MON + 7322)),
         (datetime(2025, 11, 30), datetime(2025, 12, 2), (MON + 27 * DAY, MON + 29 * DAY)),  # noqa: DTZ001
         ("2031-01-01", None, (1 << 40, 1 << 41)),
+        (date(2025, 11, 30), np.datetime64("2025-12-02T00"), (MON + 27 * DAY, MON + 29 * DAY)),
+        (np.int64(MON + DAY), None, (MON + DAY, 1 << 40)),
     ],
 )
 def test_some_time_alone_is_read(
@@ -146,6 +148,71 @@ def test_what_cannot_be_read_is_said(root: Path, tmp_path: Path) -> None:
         resample(np.zeros(1, [("a", "i4")]), "M5")
     with pytest.raises(SettingError, match="neither bars nor ticks: its columns are a"):
         resample(pl.LazyFrame({"a": [1]}), "M5")
+
+
+@pytest.mark.parametrize("as_", ["polars", "duckdb", "numpy"])
+@pytest.mark.parametrize(
+    "start", [float("nan"), float("inf"), True, 10**30, b"x", [1], time(1), np.datetime64("NaT")]
+)
+def test_what_is_no_time_is_refused(root: Path, as_: Any, start: Any) -> None:
+    with pytest.raises(SettingError, match="start is .* no server time"):
+        scan(root, "US500.cash", "M1", start, as_=as_)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(None,), (5,), ("",), ("X", None), ("X", ["M1"]), ("X", "M1", 0, 1, [])]
+)
+def test_what_is_no_name_is_refused(root: Path, arguments: Any) -> None:
+    with pytest.raises(SettingError, match=r"must be"):
+        scan(root, *arguments)
+    with pytest.raises(SettingError, match=r"must be"):
+        scan(None, "X")  # type: ignore[call-overload]
+
+
+def test_frames_of_other_units_and_orders_are_resampled_alike(root: Path) -> None:
+    for name in ("M1", "tick"):
+        frame = scan(root, "US500.cash", name)
+        column = "time" if name == "M1" else "time_msc"
+        expected = resample(frame, "H4", digits=5).collect()
+        turned = frame.sort(column, descending=True)
+        if name == "M1":
+            assert resample(turned, "H4").collect().equals(expected)
+        for unit in ("us", "ns"):
+            cast = frame.with_columns(pl.col(column).cast(pl.Datetime(unit)))
+            assert resample(cast, "H4", digits=5).collect().equals(expected)
+        relation = scan(root, "US500.cash", name, as_="duckdb")
+        assert resample(relation.pl().lazy(), "H4", digits=5).collect().equals(expected)
+    assert resample(MINUTES[::-1], "H4").tobytes() == resample(MINUTES, "H4").tobytes()
+    assert resample(TICKS[np.r_[4:8, 0:4]], "M1").tobytes() == resample(TICKS[:8], "M1").tobytes()
+
+
+def test_what_cannot_be_resampled_is_refused(root: Path) -> None:
+    minutes, hours = scan(root, "US500.cash"), scan(root, "US500.cash", "H1")
+    array = scan(root, "US500.cash", "H1", as_="numpy")
+    ticks = scan(root, "US500.cash", "tick")
+    relation: Any = scan(root, "US500.cash", as_="duckdb")
+    nothing: Any = None
+    zoned = minutes.with_columns(pl.col("time").dt.replace_time_zone("UTC"))
+    counted = minutes.with_columns(pl.col("time").cast(pl.Int64))
+    many = aggregate(walk(np.arange(MON, MON + 600 * DAY, 3600)), TIMEFRAMES["MN1"])
+    cases: list[tuple[Any, Any, Any, str]] = [
+        (zoned, "H4", None, "server time has no zone"),
+        (counted, "H4", None, "the source's time is Int64"),
+        (hours, "M5", None, "too long for M5"),
+        (array, "M5", None, "too long for M5"),
+        (resample(minutes, "M2"), "M5", None, "do not fit"),
+        (many, "W1", None, "too long for W1"),
+        (relation, "H4", None, r"neither array nor frame .*relation.pl\(\).lazy\(\)"),
+        (nothing, "H4", None, "the source is a NoneType"),
+        (minutes, None, None, "timeframe is None"),
+        (minutes, [], None, r"timeframe is \[\]"),
+        *((ticks, "M5", each, "digits is ") for each in (-1, "5", True, 99)),
+    ]
+    for source, timeframe, digits, said in cases:
+        with pytest.raises(SettingError, match=said):
+            resample(source, timeframe, digits=digits)
+    assert len(resample(many, "MN1")) == len(many)
+    assert len(resample(MINUTES[:1], "M1")) == 1
 
 
 def test_nothing_optional_is_imported_before_it_is_used() -> None:

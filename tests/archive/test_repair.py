@@ -13,9 +13,11 @@ from mt5crs import constants as c
 from mt5crs.archive.check import check
 from mt5crs.archive.findings import Kind
 from mt5crs.archive.layout import WORK, Series, files
-from mt5crs.archive.repair import ASIDE, Repair, plan, repair
+from mt5crs.archive.mending import ASIDE, merged
+from mt5crs.archive.repair import Repair, plan, repair
 from mt5crs.archive.rows import read_footer, read_rows
 from mt5crs.errors import ArchiveError, BridgeError
+from mt5crs.model import RATES
 from mt5crs.terminal.simulated import SimulatedConfig
 from mt5crs.timeframes import TIMEFRAMES
 from tests.archive.making import Rows, put, without
@@ -157,7 +159,7 @@ def test_what_the_terminal_does_not_have_is_confirmed(client: Client, root: Path
     assert mended.confirmed == before
     assert (mended.repaired, mended.left) == ([], [])
     report = check(root)
-    assert (report.wrong, report.confirmed) == ([], len(before))
+    assert (report.wrong, report.confirmed) == ([], before)
     counting = Counting(client)
     assert repair(counting, root).done == []
     assert counting.asked == []
@@ -203,6 +205,164 @@ def test_another_account_is_refused(root: Path, tmp_path: Path) -> None:
     with Gateway(tmp_path, ("--login", "77")) as other, other.client() as client:
         with pytest.raises(ArchiveError, match="is an archive of account"):
             repair(client, root)
+
+
+def test_good_rows_that_the_terminal_lacks_are_not_lost(client: Client, whole: Path, root: Path) -> None:
+    """A wrong bar elsewhere in the file is no reason to take them away, or to call their loss confirmed."""
+    spoil(root, H1, lift)
+    mended = repair(Lacking(client), root)
+    assert ([each.failure for each in mended.done], mended.confirmed, mended.left) == ([None, None], [], [])
+    for series in (M1, H1):
+        assert rows(root, series).tobytes() == rows(whole, series).tobytes()
+    assert check(root).confirmed == []
+    assert not list((root / WORK).iterdir())
+
+
+def test_rows_of_a_doubted_stretch_stay_where_their_loss_is_no_help(
+    client: Client, whole: Path, root: Path
+) -> None:
+    shutil.rmtree(root / "ticks")
+    minute = NOON + 30 * 60
+    spoil(root, H1, lambda rows_: lift_at(rows_, NOON))
+    mended = repair(Lacking(client, minute, minute + 60), root)
+    assert "does not go together" in str(mended.done[0].failure)
+    assert (mended.confirmed, check(root).confirmed) == ([], [])
+    assert rows(root, M1).tobytes() == rows(whole, M1).tobytes()
+    assert not list((root / ASIDE).rglob("*.damaged"))
+
+
+def test_rows_that_are_left_out_are_kept_aside(client: Client, whole: Path, root: Path) -> None:
+    def move(rows_: Rows) -> Rows:
+        rows_["time"][0] -= 40 * DAY
+        return rows_
+
+    spoil(root, M1, move)
+    (done,) = repair(client, root).done
+    assert read_rows(root / done.kept)["time"][0] < M1.period(NOON).start
+    assert rows(root, M1).tobytes() == rows(whole, M1).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "doubted", "expected", "is_lost"),
+    [
+        ([1, 2, 3, 4], [], [1, 2, 3, 4], False),
+        ([2, 4], [], [1, 2, 3, 4], False),  # what the terminal lacks stays
+        ([2, 4, 5], [(3, 5)], [1, 2, 4, 5], True),  # but where it has others of a doubted stretch
+        ([2], [(3, 5)], [1, 2, 3, 4], False),  # it says nothing of that stretch
+        ([], [(1, 5)], [1, 2, 3, 4], False),
+    ],
+)
+def test_two_histories_become_one(
+    theirs: list[int], doubted: list[tuple[int, int]], expected: list[int], is_lost: bool
+) -> None:
+    old, new = np.zeros(4, RATES.dtype), np.zeros(len(theirs), RATES.dtype)
+    old["time"], new["time"], new["open"] = [1, 2, 3, 4], theirs, 7
+    found, lost = merged(old, new, doubted)
+    assert (found["time"].tolist(), lost) == (expected, is_lost)
+    assert found["time"][found["open"] == 7].tolist() == theirs
+
+
+def lift_at(rows_: Rows, time: int) -> Rows:
+    rows_["high"][rows_["time"] == time] += 1
+    return rows_
+
+
+class Lying(Counting):
+    """A client of a terminal whose H1 bars of one day are others than they were."""
+
+    def __getattr__(self, name: str) -> Any:
+        method = super().__getattr__(name)
+
+        def changed(*arguments: Any) -> Any:
+            found = method(*arguments).copy()
+            if arguments[1] == c.TIMEFRAME_H1:
+                found["high"][found["time"] // DAY == BEGIN // DAY] += 1
+            return found
+
+        return changed if name == "copy_rates_range" else method
+
+
+def test_a_repair_that_makes_something_worse_is_taken_back(client: Client, root: Path) -> None:
+    spoil(root, H1, lift)
+    (finding,) = check(root).wrong
+    path = H1.path(root, H1.period(NOON))
+    before = path.read_bytes()
+    mended = repair(Lying(client), root)
+    assert (mended.repaired, mended.confirmed, mended.left) == ([], [], [finding])
+    assert "EURUSD H1 2025 does not go together with the archive: high " in str(mended.done[1].failure)
+    assert path.read_bytes() == before
+    assert check(root).wrong == [finding]
+
+
+def test_what_the_terminals_history_does_not_cover_is_not_confirmed(client: Client, root: Path) -> None:
+    spoil(root, M1, hole)
+    before = check(root).wrong
+
+    class Short(Lacking):
+        """A terminal whose history begins after the hole."""
+
+        def __getattr__(self, name: str) -> Any:
+            method = super().__getattr__(name)
+            return (lambda *_: None) if name == "copy_rates_from" else method
+
+    mended = repair(Short(client, 0, NOON + HOUR), root)
+    assert (mended.confirmed, mended.left) == ([], before)
+    assert check(root).wrong == before
+
+
+def test_a_file_of_another_place_is_kept(client: Client, root: Path) -> None:
+    place = TICK.path(root, TICK.period(NOON))
+    other = TICK.path(root, TICK.period(NOON - DAY)).read_bytes()
+    place.write_bytes(other)
+    mended = repair(client, root)
+    (done,) = mended.done
+    assert (root / done.kept).read_bytes() == other
+    place.write_bytes(other)
+    (again,) = repair(client, root).done
+    assert again.kept != done.kept
+    assert (root / done.kept).read_bytes() == (root / again.kept).read_bytes() == other
+
+
+def test_nonsense_is_replaced(client: Client, whole: Path, root: Path) -> None:
+    def nonsense(rows_: Rows) -> Rows:
+        rows_["close"][50] = np.nan
+        rows_["time"][70] += 17
+        return rows_
+
+    spoil(root, M1, nonsense)
+    assert Kind.VALUE in {each.kind for each in check(root).wrong}
+    mended = repair(client, root)
+    assert (mended.confirmed, mended.left, check(root).wrong) == ([], [], [])
+    assert rows(root, M1).tobytes() == rows(whole, M1).tobytes()
+
+
+def test_a_file_of_a_later_version_stays(client: Client, root: Path) -> None:
+    path = newer(root, M1)
+    before = path.read_bytes()
+    mended = repair(client, root)
+    assert [each.what for each in mended.left] == ["is of format 2, this is format 1"]
+    assert path.read_bytes() == before
+
+
+def newer(root: Path, series: Series) -> Path:
+    import pyarrow.parquet as pq
+
+    path = series.path(root, series.period(NOON))
+    facts = {**pq.read_metadata(path).metadata, b"mt5crs.format": b"2"}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(facts), path)
+    return path
+
+
+def test_confirmed_findings_are_told_with_all(client: Client, root: Path, run: Run) -> None:
+    spoil(root, M1, hole)
+    repair(Lacking(client), root)
+    check_ = run("archive", "check", str(root), "--json")
+    assert (check_.code, [each["kind"] for each in check_.json if each["kind"] != "note"]) == (0, [])
+    assert "1 confirmed by the terminal" in check_.err
+    assert "--all" in check_.err
+    told = run("archive", "check", str(root), "--all", "--json")
+    assert told.code == 0
+    assert [each["kind"] for each in told.json if "confirmed by the terminal" in each["what"]] == ["gap"]
 
 
 def test_the_command(gateway: Gateway, root: Path, run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mt5crs.archive import source
+from mt5crs.archive import asking
 from mt5crs.archive.layout import Period, Series
 from mt5crs.archive.pull import Span, missing, pull
 from mt5crs.archive.rows import Footer
@@ -87,8 +87,8 @@ class Loading:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "LOADING", (0.0,) * 5)
-    monkeypatch.setattr(source, "PAUSES", (0.0,))
+    monkeypatch.setattr(asking, "LOADING", (0.0,) * 5)
+    monkeypatch.setattr(asking, "PAUSES", (0.0,))
 
 
 NOT_READY = [(-1, "Terminal: Call failed"), (-2, "Terminal: Invalid params"), (-4, "Terminal: Not found")]

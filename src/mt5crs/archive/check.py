@@ -17,11 +17,11 @@ from mt5crs.archive.compare import OHLC, Difference, Span, against_m1, common, d
 from mt5crs.archive.confirmed import Confirmed
 from mt5crs.archive.faults import examine
 from mt5crs.archive.findings import RANKS, Finding, Kind, ordered, span
-from mt5crs.archive.folder import is_written
-from mt5crs.archive.layout import SUFFIX, TICK, WORK, Period, Series, all_series
+from mt5crs.archive.layout import TICK, Period, Series, all_series, files
 from mt5crs.archive.sessions import learn
 from mt5crs.archive.stored import Broken, Stored, opened, stored
-from mt5crs.bars import Times, collect
+from mt5crs.archive.strays import strays
+from mt5crs.bars import Times, collect, open_time
 from mt5crs.constants import TIMEFRAME_M1
 from mt5crs.errors import ArchiveError
 from mt5crs.model import RATES, RatesArray, TicksArray
@@ -40,14 +40,14 @@ class Report(NamedTuple):
         files: How many files were read.
         rows: How many rows are in them.
         findings: What is wrong, and notes.
-        confirmed: How many findings are left out because the terminal has confirmed them.
+        confirmed: What is left out of them because the terminal has confirmed it.
     """
 
     series: int
     files: int
     rows: int
     findings: list[Finding]
-    confirmed: int
+    confirmed: list[Finding]
 
     @property
     def wrong(self) -> list[Finding]:
@@ -65,6 +65,7 @@ class _Held:
         known: Where it is all there.
         unknown: Of which time a file cannot be used, or is not there.
         until: Until when it is known, epoch seconds.
+        periods: What its files are for, in order.
         trades: Whether its ticks have trades.
         files: How many files there are.
         rows: How many rows they have.
@@ -76,6 +77,7 @@ class _Held:
     known: list[Span] = field(default_factory=list[Span])
     unknown: list[Span] = field(default_factory=list[Span])
     until: int = 0
+    periods: list[Period] = field(default_factory=list[Period])
     trades: bool = False
     files: int = 0
     rows: int = 0
@@ -105,8 +107,9 @@ def check(root: Path, symbols: Iterable[str] = ()) -> Report:
     Raises:
         ArchiveError: There is no archive, it has none of these symbols, or it cannot be read.
     """
-    chosen = chosen_series(root, symbols)
+    chosen = chosen_series(root, symbols, is_strict=False)
     confirmed = Confirmed(root)
+    own = {path for series in all_series(root, is_strict=False) for path in _files(root, series)}
     held: list[_Held] = []
     for symbol in sorted({series.symbol for series in chosen}):
         held += _of_symbol(root, [series for series in chosen if series.symbol == symbol])
@@ -116,18 +119,31 @@ def check(root: Path, symbols: Iterable[str] = ()) -> Report:
         len(held),
         sum(each.files for each in held),
         sum(each.rows for each in held),
-        ordered([*told, *_strays(root)]),
-        len(found) - len(told),
+        ordered([*told, *strays(root, own)]),
+        ordered(finding for finding in found if confirmed.has(finding)),
     )
 
 
-def chosen_series(root: Path, symbols: Iterable[str]) -> list[Series]:
+def _files(root: Path, series: Series) -> list[Path]:
+    """Return the files of a series; none where its folder cannot be read, which `strays` tells."""
+    try:
+        return list(files(root, series.symbol, series.tf).values())
+    except ArchiveError:
+        return []
+
+
+def chosen_series(root: Path, symbols: Iterable[str], *, is_strict: bool = True) -> list[Series]:
     """Return the series of an archive, of some symbols alone where there are any.
 
+    Args:
+        root: The archive's folder.
+        symbols: Of which symbols; of all without them.
+        is_strict: Whether a folder that cannot be read is an error.
+
     Raises:
-        ArchiveError: There is no archive, or it has none of one of these symbols.
+        ArchiveError: There is no archive, it has none of one of these symbols, or it cannot be read.
     """
-    series = all_series(opened(root))
+    series = all_series(opened(root), is_strict=is_strict)
     wanted = set(symbols)
     there = {each.symbol for each in series}
     if wanted - there:
@@ -137,21 +153,6 @@ def chosen_series(root: Path, symbols: Iterable[str]) -> list[Series]:
         )
     chosen = [each for each in series if not wanted or each.symbol in wanted]
     return sorted(chosen, key=lambda each: (each.symbol, RANKS[each.tf]))
-
-
-def _strays(root: Path) -> Iterator[Finding]:
-    """Yield files that are no part of the archive, and that nobody is writing any more."""
-    drafts = sorted((root / WORK).glob("*"))
-    for path in [] if drafts and is_written(root) else drafts:
-        yield _stray(root, path, "a half-written file was left behind; the next pull or repair removes it")
-    for tree in ("rates", "ticks"):
-        for path in sorted((root / tree).rglob("*")):
-            if path.is_file() and (path.suffix != SUFFIX or Period.named(path.stem) is None):
-                yield _stray(root, path, "it is no file of an archive: remove it, or move it away")
-
-
-def _stray(root: Path, path: Path, what: str) -> Finding:
-    return Finding(Kind.TEMPORARY, "", "", 0, 0, what, path.relative_to(root).as_posix())
 
 
 def _of_symbol(root: Path, series: list[Series]) -> list[_Held]:
@@ -165,7 +166,33 @@ def _of_symbol(root: Path, series: list[Series]) -> list[_Held]:
         for each in held.values():
             if each is not minutes and each is not ticks:
                 _compare_bars(minutes, each)
+    _tell_ends(list(held.values()))
     return list(held.values())
+
+
+def _tell_ends(held: list[_Held]) -> None:
+    """Tell of series that begin later, or end earlier, by whole files than others of the symbol.
+
+    Ticks begin later than bars with nearly every server, so the beginning is that of bars alone. Neither need
+    be wrong: a terminal may have less of one timeframe, and each may have been pulled for another time.
+    """
+    whole = [each for each in held if each.periods]
+    newest = max(whole, key=lambda each: each.until, default=None)
+    for each in whole:
+        last, timeframe = each.periods[-1], TIMEFRAME_M1 if each.series.is_ticks else each.series.timeframe
+        if newest and open_time(newest.until, timeframe) > last.end:  # the newest bar is none of an archive
+            what = f"ends with the file of {last.name}, and {newest.series.tf} goes on: pull it again"
+            each.tell(Kind.NOTE, last.end, newest.until, what)
+    bars = [each for each in whole if not each.series.is_ticks]
+    oldest = min(bars, key=lambda each: each.periods[0].end, default=None)
+    for each in bars:
+        first = each.periods[0]
+        if oldest and first.start >= oldest.periods[0].end:
+            what = (
+                f"begins with the file of {first.name}, and {oldest.series.tf} with "
+                f"{oldest.periods[0].name}: pull it again if the terminal has more"
+            )
+            each.tell(Kind.NOTE, oldest.periods[0].start, first.start, what)
 
 
 def _read(root: Path, series: Series) -> _Held:
@@ -173,7 +200,8 @@ def _read(root: Path, series: Series) -> _Held:
     held = _Held(series, np.zeros(0, RATES.dtype))
     parts: list[RatesArray] = []
     expected: Period | None = None
-    for file in stored(root, series):
+    for file in stored(root, series) if _files(root, series) else ():
+        held.periods.append(file.period)
         if expected is not None:
             for period in series.periods(expected.start, file.period.start):
                 held.unknown.append((period.start, period.end))
@@ -206,7 +234,8 @@ def _read(root: Path, series: Series) -> _Held:
 def _examined(held: _Held, file: Stored, where: str) -> RatesArray:
     """Return the bars of a file, of its ticks those that they make; its faults are told."""
     stop = min(file.footer.until, file.period.end * 1000)
-    faults, rows = examine(file.rows, file.period.start * 1000, stop)
+    timeframe = None if held.series.is_ticks else held.series.timeframe
+    faults, rows = examine(file.rows, file.period.start * 1000, stop, timeframe)
     for fault in faults:
         held.tell(fault.kind, fault.start, fault.stop, fault.what, where)
     held.rows += len(file.rows)

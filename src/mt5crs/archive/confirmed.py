@@ -1,4 +1,4 @@
-"""What the terminal confirmed: it was asked again, and its own history has it so. `check` then is silent.
+"""What the terminal confirmed: it was asked again, and its own history has it so. `check` counts it alone.
 
 It is in `_confirmed.json` in the archive's folder, in the words of the findings.
 """
@@ -12,6 +12,11 @@ from mt5crs.archive.findings import Finding, Kind
 from mt5crs.errors import ArchiveError
 
 NAME = "_confirmed.json"
+_TYPES = {
+    **dict.fromkeys(("kind", "symbol", "timeframe", "what", "path"), str),
+    **dict.fromkeys(("start", "stop"), int),
+}
+"""What an entry has."""
 
 
 class Confirmed:
@@ -30,9 +35,8 @@ class Confirmed:
         if not self._path.exists():
             return
         try:
-            entries: list[dict[str, Any]] = json.loads(self._path.read_text(encoding="utf-8"))
-            self._known = [Finding(Kind(entry.pop("kind")), **entry) for entry in entries]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            self._known = _findings(json.loads(self._path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise ArchiveError(
                 f"{self._path} cannot be read: {error}",
                 hint="remove it: `mt5crs archive repair` asks the terminal again",
@@ -55,6 +59,23 @@ class Confirmed:
         with new.open("rb") as written:
             os.fsync(written.fileno())
         new.replace(self._path)
+
+
+def _findings(entries: Any) -> list[Finding]:
+    """Return what a file says.
+
+    Raises:
+        ValueError: It is not as it was written.
+        TypeError: It is not.
+    """
+    found: list[Finding] = []
+    for entry in entries:
+        facts: dict[str, Any] = dict(entry)
+        if {name: type(value) for name, value in facts.items()} != _TYPES:
+            raise ValueError(f"{entry!r:.80} is no finding")
+        kind = Kind(facts.pop("kind"))
+        found.append(Finding(kind=kind, **facts))
+    return found
 
 
 def _covers(known: Finding, finding: Finding) -> bool:

@@ -1,16 +1,21 @@
 """What is wrong with the rows of one file by themselves: a pure function of an array."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mt5crs.archive.findings import Kind
-from mt5crs.bars import Times
+from mt5crs.bars import Times, open_times
 from mt5crs.constants import TICK_FLAG_BUY, TICK_FLAG_LAST, TICK_FLAG_SELL, TICK_FLAG_VOLUME
 
 if TYPE_CHECKING:
     from mt5crs.archive.rows import Rows
 
+Mask = NDArray[np.bool_]
+SLACK = 1e-9
+"""By what share of it prices may be off that are the same."""
 TRADES = TICK_FLAG_LAST | TICK_FLAG_VOLUME | TICK_FLAG_BUY | TICK_FLAG_SELL
 
 
@@ -36,16 +41,18 @@ def milliseconds(rows: "Rows") -> Times:
     return rows["time_msc"].astype(np.int64) if is_ticks else rows["time"].astype(np.int64) * 1000
 
 
-def examine(rows: "Rows", start: int, stop: int) -> tuple[list[Fault], "Rows"]:
+def examine(rows: "Rows", start: int, stop: int, timeframe: int | None = None) -> tuple[list[Fault], "Rows"]:
     """Return what is wrong with the rows of a file, and those that can be used, in order of time.
 
     Two bars of one time are one too many. Ticks may have equal times; the same quote twice in a millisecond
-    is one too many, the same trade twice is not.
+    is one too many, the same trade twice is not. Rows whose prices make no sense are told, and used: they
+    have a place of their own.
 
     Args:
         rows: Bars or ticks.
         start: The first millisecond that the file is for.
         stop: The first one after it.
+        timeframe: The `TIMEFRAME_*` value of bars, whose times then have to be those at which they open.
     """
     times = milliseconds(rows)
     found: list[Fault] = []
@@ -67,4 +74,30 @@ def examine(rows: "Rows", start: int, stop: int) -> tuple[list[Fault], "Rows"]:
     if is_ticks:
         again[1:] &= (rows[1:] == rows[:-1]) & ((rows["flags"][1:] & TRADES) == 0)
     tell(Kind.DUPLICATE, times[again], "twice" if is_ticks else "of a time that another one has")
-    return found, rows[inside & ~again]
+    for wrong, what in _nonsense(rows, is_ticks=is_ticks):
+        tell(Kind.VALUE, times[wrong], what)
+    usable = inside & ~again
+    if timeframe is not None and not is_ticks:
+        off = open_times(times // 1000, timeframe) * 1000 != times
+        tell(Kind.VALUE, times[off], "at times at which no bar of the timeframe opens")
+        usable &= ~off
+    return found, rows[usable]
+
+
+def _nonsense(rows: "Rows", *, is_ticks: bool) -> Iterator[tuple["Mask", str]]:
+    """Yield which rows have prices that cannot be, and what these are."""
+    names = ("bid", "ask", "last") if is_ticks else ("open", "high", "low", "close")
+    columns = [rows[name] for name in names]
+    finite: Mask = np.logical_and.reduce([np.isfinite(each) for each in columns])
+    yield ~finite, "with a price that is no number"
+    # Ticks without a bid, an ask or a trade have 0 there.
+    low: Mask = np.logical_or.reduce([each < 0 if is_ticks else each <= 0 for each in columns])
+    yield finite & low, "with a price below 0" if is_ticks else "with a price of 0 or less"
+    if is_ticks:
+        return
+    opened, highest, lowest, closed = columns
+    with np.errstate(invalid="ignore"):
+        slack = np.abs(highest) * SLACK
+        above = np.maximum(np.maximum(opened, closed), lowest) > highest + slack
+        below = np.minimum(opened, closed) < lowest - slack
+    yield finite & (above | below), "whose open, high, low and close do not go together"

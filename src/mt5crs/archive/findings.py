@@ -23,8 +23,10 @@ class Kind(str, Enum):
     """A file cannot be read, or not as it was written."""
     MISMATCH = "mismatch"
     """Bars are not those that shorter ones, or ticks, make."""
+    VALUE = "value"
+    """Rows have prices or times that no market has."""
     TEMPORARY = "temporary"
-    """A half-written file was left behind."""
+    """A half-written file was left behind, or a file lies where readers take it for another."""
     NOTE = "note"
     """Nothing is wrong, but it is good to know."""
 

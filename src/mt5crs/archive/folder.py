@@ -7,12 +7,13 @@ one step: whatever ends the process meanwhile, nobody ever reads half a file.
 import json
 import os
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
-from mt5crs.archive.layout import DESCRIPTION, LOCK, WORK
+from mt5crs.archive.layout import DESCRIPTION, LOCK, WORK, Series
 from mt5crs.archive.rows import FORMAT, TIME_CONVENTION
 from mt5crs.errors import ArchiveError, SettingError
 
@@ -23,6 +24,12 @@ _ABOUT = {
     "time": TIME_CONVENTION,
     "names": "What begins with an underscore is not data; %XX in a folder's name is one character.",
 }
+
+
+AS_IT_WAS = "what is in the archive is as it was: pull again, and it goes on from there"
+TOGETHER = 1.0
+"""Seconds for which somebody who writes waits for those who look whether anybody does."""
+_OFTEN = 0.01
 
 
 class Description(NamedTuple):
@@ -45,14 +52,19 @@ def read_description(root: Path) -> Description:
     path = root / DESCRIPTION
     try:
         facts = json.loads(path.read_bytes())
-        form, accounts = facts["format"], tuple(str(each) for each in facts["accounts"])
+        form, accounts = facts["format"], facts["accounts"]
+        if type(form) is not int or not isinstance(accounts, list):
+            raise TypeError
+        names = tuple(each for each in cast("list[object]", accounts) if isinstance(each, str))
+        if len(names) != len(cast("list[object]", accounts)):
+            raise TypeError
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SettingError(
             f"{root} is no archive: it has no {DESCRIPTION}", hint="`mt5crs archive pull` makes one"
         ) from error
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArchiveError(
             f"{path} is not as an archive writes it",
             hint="copy it from a backup; or move it away and pull into another folder",
@@ -62,7 +74,7 @@ def read_description(root: Path) -> Description:
             f"{root} is of format {form}, this is format {FORMAT}",
             hint="use the version of mt5crs that made it",
         )
-    return Description(accounts)
+    return Description(names)
 
 
 @contextmanager
@@ -73,12 +85,16 @@ def writing(root: Path) -> Generator[None, None, None]:
         SettingError: The folder is something else.
         ArchiveError: Another program writes to it, or it cannot be made.
     """
-    _refuse_others(root)
-    with told(root):
+    is_there = _is_archive(root)
+    with told(
+        root, AS_IT_WAS if is_there else "state another folder, whose name and place can be written to"
+    ):
+        if root.is_symlink() and not root.exists():
+            raise SettingError(f"{root} is a link to what is not there", hint="state another folder")
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / LOCK).open("ab")
     with lock:
-        if not _lock(lock):
+        if not _lock(lock, patience=TOGETHER):
             raise ArchiveError(
                 f"another program is writing to {root}",
                 hint="wait for it to end; one pull of several symbols is as fast as several pulls",
@@ -87,7 +103,8 @@ def writing(root: Path) -> Generator[None, None, None]:
             work = root / WORK
             work.mkdir(exist_ok=True)
             for draft in work.iterdir():  # of a process that did not come to its end
-                draft.unlink()
+                if not draft.is_dir():  # which is none of ours, and in nobody's way
+                    draft.unlink()
         yield
 
 
@@ -98,7 +115,30 @@ def is_written(root: Path) -> bool:
     except OSError:  # nobody ever has, or we may not ask
         return False
     with lock:
-        return not _lock(lock)
+        return not _lock(lock, shared=True)
+
+
+def look_at(root: Path, series: Series) -> None:
+    """Make sure that the folders of a series, as far as they are there, can be read and written to.
+
+    Raises:
+        ArchiveError: One cannot be.
+    """
+    folder = series.folder(root)
+    above = [each for each in reversed(folder.parents) if each.is_relative_to(root)]
+    for each in (*above, folder):
+        if not os.path.lexists(each):
+            return
+        _look_at(each)
+    for each in folder.glob("year=*"):
+        _look_at(each)
+
+
+def _look_at(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise ArchiveError(
+            f"the folder {folder} may not be read or written to", hint="see to its owner and its permissions"
+        )
 
 
 def admit(root: Path, account: str, *, accept: bool) -> None:
@@ -140,6 +180,7 @@ def put(file: IO[bytes], draft: Path, path: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
     file.close()  # Windows renames no open file
+    draft.stat()  # whose archive was removed meanwhile fails here, and leaves no new folders behind
     path.parent.mkdir(parents=True, exist_ok=True)
     draft.replace(path)
 
@@ -161,8 +202,12 @@ def flush(root: Path, *folders: Path) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Generator[None, None, None]:
+def told(path: Path, hint: str = AS_IT_WAS) -> Generator[None, None, None]:
     """Say in words what the operating system refused.
+
+    Args:
+        path: What was to be written.
+        hint: What to do then.
 
     Raises:
         ArchiveError: It did.
@@ -172,28 +217,58 @@ def told(path: Path) -> Generator[None, None, None]:
     except OSError as error:
         raise ArchiveError(
             f"{path} cannot be written: {error.strerror or error}",
-            hint="what is in the archive is as it was: pull again, and it goes on from there",
+            hint=hint,
         ) from error
 
 
-def _refuse_others(root: Path) -> None:
-    """Refuse a folder that is not for us.
+def _is_archive(root: Path) -> bool:
+    """Say whether a folder is an archive, and not one that is to be made.
 
     Raises:
         SettingError: It is something else.
+        ArchiveError: It cannot be looked at.
     """
-    if root.exists() and not root.is_dir():
-        raise SettingError(f"{root} is a file", hint="an archive is a folder: state another name")
-    if (root / DESCRIPTION).exists():
-        read_description(root)
-    elif root.is_dir() and any(each.name not in {LOCK, WORK} for each in root.iterdir()):
-        raise SettingError(
-            f"{root} is no archive, and not empty", hint="state a new folder, or an archive that is there"
+    with told(root, "state another folder"):
+        if root.exists() and not root.is_dir():
+            raise SettingError(f"{root} is a file", hint="an archive is a folder: state another name")
+        if (root / DESCRIPTION).exists():
+            read_description(root)
+            return True
+        there = [each for each in root.iterdir() if each.name not in {LOCK, WORK}] if root.is_dir() else []
+        # Empty folders are left of an archive that was removed while a pull went on.
+        if any(not each.is_dir() or any(not path.is_dir() for path in each.rglob("*")) for each in there):
+            raise _other(root)
+        return False
+
+
+def _other(root: Path) -> SettingError:
+    if any(next((root / tree).rglob("*.parquet"), None) for tree in ("rates", "ticks")):
+        return SettingError(
+            f"{root} has files of an archive, and no {DESCRIPTION}, which says what account they are of",
+            hint=f"copy {DESCRIPTION} from where they come from, or pull into another folder",
         )
+    return SettingError(
+        f"{root} is no archive, and not empty", hint="state a new folder, or an archive that is there"
+    )
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Take a lock that ends with the process; say whether nobody else has it."""
+def _lock(file: IO[bytes], *, shared: bool = False, patience: float = 0.0) -> bool:
+    """Take a lock that ends with the process; say whether nobody else has it.
+
+    Args:
+        file: What is locked.
+        shared: Whether others may have it like this, too, who only look whether anybody writes.
+        patience: Seconds for which it is tried again.
+    """
+    until = time.monotonic() + patience
+    while not _locked(file, shared=shared):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_OFTEN)
+    return True
+
+
+def _locked(file: IO[bytes], *, shared: bool) -> bool:
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -202,7 +277,7 @@ def _lock(file: IO[bytes]) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ from mt5crs.archive.sessions import learn
 from mt5crs.archive.stored import footer_of
 from mt5crs.bars import Times
 from mt5crs.constants import TIMEFRAME_M1
-from mt5crs.errors import DamagedFile
+from mt5crs.errors import ArchiveError
 from mt5crs.timeframes import MINUTE, WEEK
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _held(root: Path, series: Series) -> Held:
     unknown: list[tuple[int, int]] = []
     there = files(root, series.symbol, series.tf)
     for period, path in there.items():
-        size += path.stat().st_size
+        size += path.lstat().st_size
         found = _times(series, period, path)
         if found is None:
             damaged += 1
@@ -105,7 +105,8 @@ def _held(root: Path, series: Series) -> Held:
     timeframe = TIMEFRAME_M1 if series.is_ticks else series.timeframe
     sessions = learn(np.concatenate(times), timeframe, until, unknown)
     whole = (rows, len(there), size, damaged, first, last)
-    return Held(series, *whole, sessions.share, sessions.held, sessions.absent)
+    share = sessions.share if rows else 0.0
+    return Held(series, *whole, share, sessions.held, sessions.absent)
 
 
 def _times(series: Series, period: "Period", path: Path) -> tuple[Times, int] | None:
@@ -113,7 +114,7 @@ def _times(series: Series, period: "Period", path: Path) -> tuple[Times, int] | 
     try:
         footer = footer_of(series, period, path)
         return read_times(path, series), min(footer.until, period.end * 1000)
-    except DamagedFile:
+    except ArchiveError:
         return None
 
 
@@ -168,7 +169,7 @@ def save_plot(found: Sequence[Held], path: Path) -> None:
     """Write the same picture as a PNG file.
 
     Raises:
-        ArchiveError: matplotlib is not installed, or the file cannot be written.
+        ArchiveError: There is nothing to draw, matplotlib is not installed, or the file cannot be written.
     """
     from mt5crs.archive.folder import told
     from mt5crs.archive.reading import needed
@@ -177,6 +178,8 @@ def save_plot(found: Sequence[Held], path: Path) -> None:
     from matplotlib.figure import Figure
 
     columns = scale(found)
+    if not len(columns.starts):
+        raise ArchiveError("there are no rows to draw", hint="`mt5crs archive check` says what is wrong")
     grid = np.array(
         [[np.nan if value is None else 100 * value for value in shares(each, columns)] for each in found]
     ).reshape(len(found), -1)

@@ -9,6 +9,7 @@
 """
 
 import calendar
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,21 +158,68 @@ def quoted(symbol: str) -> str:
 
 
 def files(root: Path, symbol: str, tf: str) -> dict[Period, Path]:
-    """Return the files of a series by their periods, in order."""
+    """Return the files of a series by their periods, in order; those alone that lie in their own places.
+
+    Raises:
+        ArchiveError: A folder of it cannot be read.
+    """
     series = Series(symbol, tf)
     found: dict[Period, Path] = {}
-    for path in series.folder(root).glob(f"year=*/*{SUFFIX}"):
-        period = Period.named(path.stem) if series.owns(path.stem) else None
-        if period is not None:
-            found[period] = path
+    for year in listed(series.folder(root)):
+        for path in listed(year):
+            period = Period.named(path.stem) if series.owns(path.stem) else None
+            if period is not None and path == series.path(root, period):
+                found[period] = path
     return dict(sorted(found.items()))
 
 
-def all_series(root: Path) -> list[Series]:
-    """Return the series that an archive has folders for, in order."""
-    bars = root.glob("rates/symbol=*/tf=*")
-    found = [Series(_value(path.parent), _value(path)) for path in bars if _value(path) in TIMEFRAMES]
-    return sorted(found + [Series(_value(path), TICK) for path in root.glob("ticks/symbol=*")])
+def all_series(root: Path, *, is_strict: bool = True) -> list[Series]:
+    """Return the series that an archive has folders for, in order.
+
+    Args:
+        root: The archive's folder.
+        is_strict: Whether a folder that cannot be read is an error; it is passed over without it.
+
+    Raises:
+        ArchiveError: A folder cannot be read.
+    """
+    bars = [path for above in listed(root / "rates") for path in listed(above, is_strict=is_strict)]
+    named = [(path, Series(_value(path.parent), _value(path))) for path in bars]
+    named += [(path, Series(_value(path), TICK)) for path in listed(root / "ticks")]
+    known = {TICK, *TIMEFRAMES}
+    return sorted(
+        series
+        for path, series in named
+        if series.tf in known and path == series.folder(root) and is_folder(path)
+    )
+
+
+def listed(folder: Path, *, is_strict: bool = True) -> list[Path]:
+    """Return what is in a folder, in order; nothing where there is no such folder.
+
+    Args:
+        folder: Which one.
+        is_strict: Whether one that cannot be read is an error; there is nothing in it without it.
+
+    Raises:
+        ArchiveError: It cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / each.name for each in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if not is_strict:
+            return []
+        raise ArchiveError(
+            f"the folder {folder} cannot be read: {error.strerror or error}", hint="see to its permissions"
+        ) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; unlike `Path.is_dir`, False also where nobody may look."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _value(folder: Path) -> str:

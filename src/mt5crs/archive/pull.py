@@ -8,13 +8,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from mt5crs.archive.folder import admit, writing
-from mt5crs.archive.layout import EPOCH, Period, Series, files
+from mt5crs.archive.folder import admit, look_at, writing
+from mt5crs.archive.layout import EPOCH, WORK, Period, Series, files
 from mt5crs.archive.rows import Footer, arrow, read_footer
 from mt5crs.archive.source import PATIENCE, Page, Prices, Source
 from mt5crs.archive.writing import SeriesWriter
 from mt5crs.cursors import Cursor
 from mt5crs.errors import BridgeError, DamagedFile, SettingError
+from mt5crs.timeframes import PERIODS
 
 if TYPE_CHECKING:
     from mt5crs.archive.rows import Rows
@@ -42,6 +43,20 @@ class Span(NamedTuple):
     begin: int
     end: int
     is_leading: bool
+
+
+class Start(NamedTuple):
+    """Where the rows of a span begin.
+
+    Attributes:
+        begin: From which millisecond on its files are written.
+        second: The first second that may have rows.
+        since: The same in milliseconds, where the terminal's history begins there, inside of a period.
+    """
+
+    begin: int
+    second: int
+    since: int | None = None
 
 
 @dataclass
@@ -135,6 +150,8 @@ def pull(
     """
     if end is not None and begin >= end:
         raise SettingError(f"nothing is between {shown(begin)} and {shown(end)}", hint="turn them round")
+    if end is not None and end <= 0:
+        raise SettingError(f"there is nothing before {shown(0)}", hint="dates are server time")
     arrow()  # where it is not there it is better said now
     begin = max(begin, 0)
     stop = Event()
@@ -150,6 +167,8 @@ def pull(
             asked = [pool.submit(each.run, begin, end) for each in pulling]
             for each in as_completed(asked):
                 each.result()
+            if (root / WORK).is_dir():  # somebody may have removed the description meanwhile
+                admit(root, source.account, accept=accept_account)
         finally:  # also after Ctrl-C: no thread may go on writing when the lock is gone
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -187,27 +206,68 @@ class _Pulling:
         # A minute that has begun may have ticks up to its end; of bars the newest is left out.
         newest = self._source.newest_bar(Series(series.symbol, "M1") if series.is_ticks else series)
         limit = newest + MINUTE if series.is_ticks else newest
-        if begin > limit:
+        asked, begin = begin, series.period(begin).start
+        if begin > newest + (MINUTE if series.is_ticks else PERIODS[series.timeframe]):
             raise SettingError(
-                f"{series} cannot be pulled from {shown(begin)} on: "
+                f"{series} cannot be pulled from {shown(asked)} on: "
                 f"the terminal's newest is of {shown(newest)}",
                 hint="dates are server time",
             )
         pulled.until = max((footer.until for footer in known.values()), default=None)
-        spans = list(missing(series, known, begin, limit if end is None else min(end, limit)))
+        upto = limit if end is None else min(end, limit)
+        open_, grown = self._open_heads(known, begin, upto)
+        for footer in grown:  # their files are made again, and not shorter than they are
+            del known[footer.period]
+            upto = max(upto, min(-(-footer.until // 1000), limit))
+        spans = [
+            span
+            for span in missing(series, known, begin, upto)
+            if not (span.is_leading and open_ and open_[0].period == min(known))
+        ]
         if self._watcher is not None and spans:
             self._watcher.begun(series, spans[0].begin // 1000, spans[-1].end)
-        for span in spans:
-            first = self._first(span, patiently=not known)
-            if first is not None:
-                self._fill(max(span.begin, series.period(first).start * 1000), span.end)
+        starts = [self._start(span, patiently=not known) for span in spans]
+        for span, start in zip(spans, starts, strict=True):
+            if start is not None:
+                self._fill(span, start)
+        pulled.rows = max(pulled.rows - sum(footer.rows for footer in grown), 0)
+        if not known and not any(starts):
+            self._tell_when_it_begins(begin, upto, limit)
+
+    def _open_heads(
+        self, known: Mapping[Period, Footer], begin: int, end: int
+    ) -> tuple[list[Footer], list[Footer]]:
+        """Return the files at whose heads the terminal's history began: where it still does, and does not."""
+        found: tuple[list[Footer], list[Footer]] = ([], [])
+        for period, footer in known.items():
+            if footer.since is not None and begin < period.end and period.start < end:
+                since = footer.since // 1000
+                found[self._source.is_older(self._series, min(begin, period.start), since)].append(footer)
+        return found
+
+    def _tell_when_it_begins(self, begin: int, end: int, limit: int) -> None:
+        """Say that there is nothing, where the terminal's history begins later.
+
+        Raises:
+            SettingError: It does.
+        """
+        if end >= limit or self._source.is_older(self._series, begin, end):
+            return
+        first = self._source.first(self._series, end, limit, patiently=False)
+        if first is not None:
+            raise SettingError(
+                f"the terminal has nothing of {self._series} before {shown(first)}",
+                hint="state a later --to",
+            )
 
     def _known(self) -> dict[Period, Footer]:
         """Return what the files that are there say.
 
         Raises:
             DamagedFile: One cannot be read, or is not where it belongs.
+            ArchiveError: Their folders may not be read, or not be written to.
         """
+        look_at(self._root, self._series)
         known: dict[Period, Footer] = {}
         for period, path in files(self._root, self._series.symbol, self._series.tf).items():
             footer = read_footer(path)
@@ -216,18 +276,24 @@ class _Pulling:
             known[period] = footer
         return known
 
-    def _first(self, span: Span, *, patiently: bool) -> int | None:
-        """Return the second from which on a span may have rows, as the terminal says; None for none."""
-        begin = span.begin // 1000
+    def _start(self, span: Span, *, patiently: bool) -> Start | None:
+        """Return from when on a span may have rows, as the terminal says; None where it has none."""
+        series, begin = self._series, span.begin // 1000
         if not span.is_leading:
-            return begin
-        return self._source.first(self._series, begin, span.end, patiently=patiently)
+            return Start(span.begin, begin)
+        first = self._source.first(series, begin, span.end, patiently=patiently)
+        if first is None:
+            return None
+        start = series.period(first).start
+        since = None if first == start else self._source.begins_at(series, begin, first)
+        return Start(start * 1000, start if since is None else first, since)
 
-    def _fill(self, begin: int, end: int) -> None:
-        """Pull a span from a millisecond up to a second of server time."""
+    def _fill(self, span: Span, start: Start) -> None:
+        """Pull a span."""
         series, pulled = self._series, self._pulled
-        with SeriesWriter(self._root, series, self._source.server, begin, self._writers) as writer:
-            for page in ahead(self._pages(begin, end, writer.kept)):
+        server = self._source.server
+        with SeriesWriter(self._root, series, server, start.begin, self._writers, start.since) as writer:
+            for page in ahead(self._pages(start.second, span.end, writer.kept)):
                 writer.add(page.rows, page.until)
                 pulled.rows += len(page.rows)
                 pulled.until = max(pulled.until or 0, page.until)
@@ -236,8 +302,7 @@ class _Pulling:
             writer.finish()
             pulled.files += writer.files
 
-    def _pages(self, begin: int, end: int, kept: "Rows | None") -> Iterator[Page]:
-        second = begin // 1000
+    def _pages(self, second: int, end: int, kept: "Rows | None") -> Iterator[Page]:
         if not self._series.is_ticks:
             return self._source.bars(self._series, second, end)
         offset = 0 if kept is None else len(kept) - int(kept["time"].searchsorted(second))

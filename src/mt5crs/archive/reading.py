@@ -5,12 +5,15 @@ anything of it is given away, once in a process; what is half-written is never i
 found.
 """
 
-from datetime import datetime
+import math
+import os
+from datetime import date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, overload
 
-from mt5crs.archive.layout import EPOCH, TICK, Period, Series, files
+from mt5crs.archive.folder import read_description
+from mt5crs.archive.layout import DESCRIPTION, EPOCH, TICK, Period, Series, files, is_folder
 from mt5crs.archive.rows import schema
 from mt5crs.archive.stored import footer_of, load, opened
 from mt5crs.errors import ArchiveError, SettingError
@@ -18,12 +21,13 @@ from mt5crs.timeframes import TIMEFRAMES
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import polars as pl
 
     from mt5crs.archive.rows import Rows
 
-Moment: TypeAlias = "datetime | str | int | float | None"
-"""Server time: a datetime without a zone, text such as `2025-11-03 10:30`, or epoch seconds."""
+Moment: TypeAlias = "date | np.datetime64 | str | int | float | None"
+"""Server time: a datetime without a zone, a date, text such as `2025-11-03 10:30`, or epoch seconds."""
 
 FOREVER = 1 << 52
 """Milliseconds: beyond all that an archive has names for."""
@@ -90,12 +94,12 @@ def scan(
     verify: bool = ...,
 ) -> "Rows": ...
 def scan(
-    root: str | Path,
-    symbol: str,
-    timeframe: str = "M1",
+    root: Any,
+    symbol: Any,
+    timeframe: Any = "M1",
     start: Moment = None,
     end: Moment = None,
-    as_: Literal["polars", "duckdb", "numpy"] = "polars",
+    as_: Any = "polars",
     *,
     verify: bool = True,
 ) -> Any:
@@ -116,11 +120,14 @@ def scan(
 
     Raises:
         DamagedFile: A file that is needed is not as it was written.
-        ArchiveError: There is no such archive, symbol or timeframe, or a package is not installed.
+        ArchiveError: There is no such archive, symbol or timeframe, it cannot be read, or a package is not
+            installed.
         SettingError: An argument cannot be used.
     """
-    if as_ not in _FORMS:
+    if not isinstance(as_, str) or as_ not in _FORMS:
         raise SettingError(f"as_ is {as_!r}: must be one of {', '.join(_FORMS)}")
+    if not isinstance(root, str | Path):
+        raise SettingError(f"root is {root!r}: must be the folder of an archive")
     choice = _choice(Path(root), symbol, timeframe, start, end)
     if as_ != "numpy":
         for period, path in choice.files.items():
@@ -128,39 +135,67 @@ def scan(
     return _FORMS[as_](choice)
 
 
-def _choice(root: Path, symbol: str, timeframe: str, start: Moment, end: Moment) -> _Choice:
-    if timeframe not in {TICK, *TIMEFRAMES}:
+def _choice(root: Path, symbol: Any, timeframe: Any, start: Moment, end: Moment) -> _Choice:
+    if not isinstance(symbol, str) or not symbol:
+        raise SettingError(f"symbol is {symbol!r}: must be a symbol's name")
+    if not isinstance(timeframe, str) or timeframe not in {TICK, *TIMEFRAMES}:
         raise SettingError(f"timeframe is {timeframe!r}: must be {TICK}, or one of {', '.join(TIMEFRAMES)}")
     series = Series(symbol, timeframe)
-    if not series.folder(opened(root)).is_dir():
+    there = files(opened(root), symbol, timeframe)
+    if not is_folder(series.folder(root)):
         raise ArchiveError(f"{root} has no {series}", hint="`mt5crs archive info` lists what it has")
+    if os.path.lexists(root / DESCRIPTION):
+        read_description(root)
     begin, stop = _milliseconds("start", start, 0), _milliseconds("end", end, FOREVER)
     if begin > stop:
         raise SettingError("start is later than end", hint="give the earlier time as start")
     chosen = {
         period: path
-        for period, path in files(root, symbol, timeframe).items()
+        for period, path in there.items()
         if period.start * 1000 < stop and begin < period.end * 1000
     }
     return _Choice(series, chosen, begin, stop)
 
 
-def _milliseconds(name: str, value: Moment, without: int) -> int:
+def _milliseconds(name: str, value: Any, without: int) -> int:
     """Return a time in milliseconds."""
     if value is None:
         return without
-    if isinstance(value, int | float):
-        return round(value * 1000)
-    try:
-        when = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if when.tzinfo is None:
-            return round((when - EPOCH).total_seconds() * 1000)
-    except ValueError:
-        pass
+    kind: Any = getattr(value, "dtype", None)
+    found: float = math.nan
+    if isinstance(value, str | date):
+        found = _of_date(value)
+    elif getattr(kind, "kind", "") == "M":
+        found = _of_date(value.astype("datetime64[us]").item())
+    elif isinstance(value, int | float) or getattr(kind, "kind", "") in set("iuf"):
+        found = math.nan if value is True or value is False else _of_number(value)
+    if abs(found) <= FOREVER:  # neither is a number that is none
+        return round(found)
     raise SettingError(
         f"{name} is {value!r}: no server time",
         hint="give a datetime without a zone, 2025-11-03, '2025-11-03 10:30' or epoch seconds",
     )
+
+
+def _of_number(value: Any) -> float:
+    """Return epoch seconds in milliseconds; no number where they are beyond all times, or several."""
+    try:
+        return float(value) * 1000
+    except (OverflowError, TypeError):
+        return math.nan
+
+
+def _of_date(value: "str | date | None") -> float:
+    """Return a date, with a time or not, in milliseconds; no number for what is none, or has a zone."""
+    try:
+        when = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return math.nan
+    if isinstance(when, date) and not isinstance(when, datetime):
+        when = datetime(when.year, when.month, when.day)  # noqa: DTZ001 - server time has no zone
+    if when is None or when.tzinfo is not None:
+        return math.nan
+    return (when - EPOCH).total_seconds() * 1000
 
 
 def _verify(series: Series, period: Period, path: Path, *, rows: bool) -> None:

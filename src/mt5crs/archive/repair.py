@@ -1,39 +1,28 @@
 """Repairing an archive: what `check` found wrong is asked of the terminal again, file by file.
 
 First the plan: the periods whose files findings are about; of a mismatch those of both sides, since either
-may be wrong. Then each is fetched, and its file replaced in one step. The terminal's word holds from its
-first row on; rows that are older than what it still has stay. A damaged file stays where it is, and readers
-refuse it, until its replacement is on the disk; if that has fewer rows than were in it, it is kept in
-`_damaged`.
+may be wrong. Then each is fetched, and its file replaced in one step (`mending`): nothing is lost that could
+be read. A damaged file stays where it is, and readers refuse it, until its replacement is on the disk.
 
-At the end the archive is checked once more. What is still to be found although the terminal answered is what
-its own history has: it is recorded (`confirmed`), and not told again.
+At the end the archive is checked once more. A file that made something worse is put back as it was. What was
+found before and is found still, although the terminal's history covers it, is what that history has: it is
+recorded (`confirmed`), and counted from then on.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from mt5crs.archive.check import M1, Report, check
+from mt5crs.archive.check import Report, check
+from mt5crs.archive.compare import Span
 from mt5crs.archive.confirmed import Confirmed
-from mt5crs.archive.faults import examine, milliseconds
 from mt5crs.archive.findings import RANKS, Finding, Kind
 from mt5crs.archive.folder import admit, told, writing
 from mt5crs.archive.layout import TICK, Period, Series
+from mt5crs.archive.mending import M1, Mending
 from mt5crs.archive.source import PATIENCE, Prices, Source
-from mt5crs.archive.stored import footer_of, load
-from mt5crs.archive.writing import FileWriter
-from mt5crs.cursors import START
-from mt5crs.errors import ArchiveError, BridgeError, DamagedFile, GatewayFault, TerminalMissing, Unreachable
-from mt5crs.timeframes import MINUTE
+from mt5crs.errors import ArchiveError, BridgeError, GatewayFault, TerminalMissing, Unreachable
 
-if TYPE_CHECKING:
-    from mt5crs.archive.rows import Rows
-
-ASIDE = "_damaged"
-"""The folder of damaged files that had more rows than the terminal has now; no reader looks at it."""
-ASIDE_SUFFIX = ".damaged"
 AWAY = (Unreachable, GatewayFault, TerminalMissing)
 
 
@@ -48,7 +37,7 @@ class Step(NamedTuple):
 
     series: Series
     period: Period
-    findings: list[Finding]
+    findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
         return f"{self.series} {self.period.name}"
@@ -61,7 +50,8 @@ class Done(NamedTuple):
         step: Which one.
         rows: How many rows the file has now.
         before: How many rows of it could be used before.
-        kept: Where the damaged original was put, where the terminal has less than was in it.
+        kept: Where the file as it was lies now, where it had what the new one has not.
+        covered: What time the terminal's history covers of it, epoch seconds.
         failure: Why nothing was changed; None where the file is new.
     """
 
@@ -69,6 +59,7 @@ class Done(NamedTuple):
     rows: int = 0
     before: int = 0
     kept: str = ""
+    covered: Span = (0, 0)
     failure: BridgeError | None = None
 
 
@@ -92,13 +83,13 @@ def plan(findings: Iterable[Finding]) -> list[Step]:
     """Return the files that have to be made again, in order."""
     steps: dict[tuple[Series, Period], list[Finding]] = {}
     for finding in findings:
-        if finding.is_note or finding.kind is Kind.TEMPORARY:
+        if finding.is_note or not finding.symbol:  # what no series has, no terminal can give
             continue
         for series in _concerned(finding):
-            for period in series.periods(finding.start, finding.stop):
+            for period in _periods(finding, series):
                 steps.setdefault((series, period), []).append(finding)
     ordered = sorted(steps, key=lambda each: (each[0].symbol, RANKS[each[0].tf], each[1]))
-    return [Step(*each, steps[each]) for each in ordered]
+    return [Step(*each, tuple(steps[each])) for each in ordered]
 
 
 def _concerned(finding: Finding) -> list[Series]:
@@ -106,6 +97,12 @@ def _concerned(finding: Finding) -> list[Series]:
     if finding.kind is not Kind.MISMATCH:
         return [finding.series]
     return [finding.series, Series(finding.symbol, TICK if finding.timeframe == M1 else M1)]
+
+
+def _periods(finding: Finding, series: Series) -> list[Period]:
+    """Return for which periods the files are; rows may be of a time that is none of their file's."""
+    own = Period.named(Path(finding.path).stem) if finding.path else None
+    return [own] if own is not None else list(series.periods(finding.start, finding.stop))
 
 
 def repair(client: Prices, root: Path, symbols: Iterable[str] = (), *, patience: float = PATIENCE) -> Repair:
@@ -126,147 +123,120 @@ def repair(client: Prices, root: Path, symbols: Iterable[str] = (), *, patience:
     if not report.wrong:
         return Repair([], [], [], [])
     steps = plan(report.findings)
-    done: list[Done] = []
     if not steps:  # half-written files alone: whoever begins to write removes them
         with writing(root):
             pass
-    else:
-        source = Source(client, patience)
-        with writing(root):
-            admit(root, source.account, accept=False)
-            done = _carried_out(source, root, steps)
-    return _judged(root, names, report, done)
+        return _judged(root, report, check(root, names), {})
+    source = Source(client, patience)
+    with writing(root):
+        admit(root, source.account, accept=False)
+        mending = Mending(source, root)
+        done = _carried_out(mending, steps)
+        now = check(root, names)
+        for _ in range(len(steps)):  # what is put back may leave others worse
+            if not _undone(mending, done, _worse(report, now, done.values())):
+                break
+            now = check(root, names)
+        mending.done()
+        return _judged(root, report, now, done)
 
 
-def _carried_out(source: Source, root: Path, steps: list[Step]) -> list[Done]:
-    done: list[Done] = []
+def _carried_out(mending: Mending, steps: list[Step]) -> dict[Step, Done]:
+    done: dict[Step, Done] = {}
+    away: BridgeError | None = None
     for step in steps:
-        away = done[-1].failure if done else None
-        if isinstance(away, AWAY):  # it was waited for: not once for each file
-            done.append(Done(step, failure=away))
+        if not isinstance(away, AWAY):  # it was waited for: not once for each file
+            done[step], away = _tried(mending, step)
         else:
-            done.append(_tried(source, root, step))
+            done[step] = Done(step, failure=away)
     return done
 
 
-def _tried(source: Source, root: Path, step: Step) -> Done:
+def _tried(mending: Mending, step: Step) -> tuple[Done, BridgeError | None]:
+    doubted = [(each.start, each.stop) for each in step.findings if each.kind is Kind.MISMATCH]
     try:
-        return _made_again(source, root, step)
+        return Done(step, *mending.make(step.series, step.period, doubted)), None
     except BridgeError as error:
-        return Done(step, failure=error)
+        return Done(step, failure=error), error
 
 
-def _judged(root: Path, names: tuple[str, ...], before: Report, done: list[Done]) -> Repair:
-    """Look at the archive once more; record what the terminal has confirmed."""
-    answered = {(each.step.series, each.step.period) for each in done if each.failure is None}
+def _worse(before: Report, now: Report, done: Iterable[Done]) -> list[Finding]:
+    """Return what is wrong now and was not before: rows that could not be looked at before say nothing.
+
+    A gap that is new is one that is seen now. But where rows were left out of a file, a gap may be theirs,
+    and a mismatch says that leaving them out was no help.
+    """
+    shorter = [each.step for each in done if each.before and each.kept]
+    known = [*before.wrong, *before.confirmed]
+    lacking = [each for each in known if each.kind in {Kind.GAP, Kind.DAMAGED}]
+
+    def is_new(finding: Finding) -> bool:
+        is_lost = any(_is_about(finding, step) for step in shorter)
+        if finding.kind is Kind.GAP or (finding.kind is Kind.MISMATCH and is_lost):
+            return is_lost and not any(_is_explained(finding, each) for each in lacking)
+        return finding.kind is not Kind.TEMPORARY and not any(_is_explained(finding, each) for each in known)
+
+    return [each for each in now.wrong if is_new(each)]
+
+
+def _is_explained(finding: Finding, before: Finding) -> bool:
+    is_near = not set(_concerned(finding)).isdisjoint(_concerned(before))
+    return is_near and before.meets(finding.start, finding.stop)
+
+
+def _undone(mending: Mending, done: dict[Step, Done], worse: list[Finding]) -> bool:
+    """Put back the files that made something worse; return whether there are any."""
+    found = False
+    for step, each in done.items():
+        why = next((one for one in worse if _is_about(one, step)), None)
+        if why is not None and each.failure is None:
+            mending.undo(step.series, step.period)
+            problem = f"what the terminal has of {step} does not go together with the archive: {why.what}"
+            hint = "the file was put back as it was; pull into another folder to compare the two"
+            done[step] = Done(step, failure=ArchiveError(problem, hint=hint))
+            found = True
+    return found
+
+
+def _is_about(finding: Finding, step: Step) -> bool:
+    return step.series in _concerned(finding) and step.period in _periods(finding, step.series)
+
+
+def _judged(root: Path, before: Report, now: Report, done: dict[Step, Done]) -> Repair:
+    """Say what became of everything; record what the terminal has confirmed."""
+    answers = {
+        (each.step.series, each.step.period): each.covered for each in done.values() if not each.failure
+    }
     confirmed = Confirmed(root)
     known: list[Finding] = []
     left: list[Finding] = []
-    now = check(root, names).wrong
-    for finding in now:
-        is_known = finding.kind not in {Kind.TEMPORARY, Kind.DAMAGED} and all(
-            (series, period) in answered
-            for series in _concerned(finding)
-            for period in series.periods(finding.start, finding.stop)
-        )
+    for finding in now.wrong:
+        is_known = any(_was(finding, each) for each in before.wrong) and _is_answered(finding, answers)
         (known if is_known else left).append(finding)
     for finding in known:
         confirmed.add(finding)
     if known:
         with told(root):
             confirmed.save()
-    return Repair(done, [finding for finding in before.wrong if finding not in now], known, left)
+    repaired = [each for each in before.wrong if not any(_was(other, each) for other in now.wrong)]
+    return Repair(list(done.values()), repaired, known, left)
 
 
-def _made_again(source: Source, root: Path, step: Step) -> Done:
-    """Fetch one file and put it in its place.
-
-    Raises:
-        BridgeError: The terminal gives nothing, or the file cannot be written; nothing was changed.
-    """
-    series, period, _ = step
-    rows, until = _fetched(source, series, period)
-    path = series.path(root, period)
-    before, kept = 0, ""
-    try:
-        old = load(series, period, path) if path.exists() else None
-    except DamagedFile:
-        kept = _aside(root, series, period, len(rows))
-    else:
-        if old is not None:
-            known = min(old.footer.until, period.end * 1000)
-            _, usable = examine(old.rows, period.start * 1000, known)
-            before = len(usable)
-            rows, until = _joined(usable, rows, until), max(until, known)
-    writer = FileWriter(root, series, period, source.server)
-    try:
-        writer.add(rows)
-        writer.finish(until)
-    finally:
-        writer.abandon()
-    return Done(step, len(rows), before, kept)
+def _was(finding: Finding, before: Finding) -> bool:
+    """Whether a finding is one of before, or what is left of it."""
+    is_alike = (finding.kind, finding.symbol, finding.timeframe, finding.path) == (
+        before.kind, before.symbol, before.timeframe, before.path or finding.path,
+    )  # fmt: skip
+    return is_alike and before.start <= finding.start and finding.stop <= before.stop
 
 
-def _joined(old: "Rows", new: "Rows", until: int) -> "Rows":
-    """Return what the terminal has, with what is older than its first row, and newer than it knows."""
-    import numpy as np
-
-    times = milliseconds(old)
-    first = int(milliseconds(new[:1])[0]) if len(new) else until
-    begin, end = np.searchsorted(times, (first, until))
-    joined: Rows = np.concatenate([old[:begin], new, old[end:]])
-    return joined
-
-
-def _aside(root: Path, series: Series, period: Period, rows: int) -> str:
-    """Keep a damaged file beside the archive where the terminal has less than was in it; return where.
-
-    Raises:
-        ArchiveError: The terminal has nothing at all.
-    """
-    path = series.path(root, period)
-    try:
-        had: int | None = footer_of(series, period, path).rows
-    except DamagedFile:
-        had = None
-    if not rows and had != 0:
-        raise ArchiveError(
-            f"the terminal has no rows of {series} {period.name}, so {path} stays as it is",
-            hint="copy it from a backup; where there never were any rows, remove it and repair again",
-        )
-    if had is None or had <= rows:
-        return ""
-    where = Path(ASIDE) / path.relative_to(root).with_suffix(ASIDE_SUFFIX)
-    with told(root / where):
-        (root / where).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, root / where)
-    return where.as_posix()
-
-
-def _fetched(source: Source, series: Series, period: Period) -> "tuple[Rows, int]":
-    """Return the rows that the terminal has of a period, and until when these are all, in milliseconds.
-
-    Raises:
-        ArchiveError: It has nothing that is as new.
-    """
-    import numpy as np
-
-    newest = source.newest_bar(Series(series.symbol, M1) if series.is_ticks else series)
-    end = min(period.end, newest + MINUTE if series.is_ticks else newest)
-    parts = [np.zeros(0, series.array.dtype)]
-    until = 0
-    if end > period.start:
-        source.first(series, period.start, end, patiently=True)  # lets it load what it has not yet
-        begin = START._replace(second=period.start)
-        pages = (
-            source.ticks(series, begin, end) if series.is_ticks else source.bars(series, begin.second, end)
-        )
-        for page in pages:
-            parts.append(page.rows)
-            until = page.until
-    if until <= period.start * 1000:
-        raise ArchiveError(
-            f"the terminal has no {series} of {period.name}, nor anything newer",
-            hint="is it logged in, and connected to its server?",
-        )
-    return np.concatenate(parts), until
+def _is_answered(finding: Finding, answers: dict[tuple[Series, Period], Span]) -> bool:
+    """Whether the terminal's history covers what a finding is about."""
+    if finding.kind in {Kind.TEMPORARY, Kind.DAMAGED}:
+        return False
+    for series in _concerned(finding):
+        for period in _periods(finding, series):
+            begin, end = answers.get((series, period), (0, 0))
+            if begin > max(period.start, finding.start) or end < min(period.end, finding.stop):
+                return False
+    return True

@@ -61,6 +61,8 @@ class Footer:
         until: Server time in milliseconds: all rows before it are in the file, and they are final.
         rows: How many there are.
         sha256: Of the rows in MT5's packed layout, in hexadecimal.
+        since: Server time in milliseconds where the terminal's history began, if in this period: what
+            is older may turn up later. None for a file that is whole at its head.
     """
 
     series: Series
@@ -69,6 +71,7 @@ class Footer:
     until: int
     rows: int
     sha256: str
+    since: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -91,6 +94,8 @@ class Footer:
             "sha256": self.sha256,
             "time_convention": TIME_CONVENTION,
         }
+        if self.since is not None:
+            facts["since"] = _text(self.since)
         return {_PREFIX + name: value for name, value in facts.items()}
 
     @classmethod
@@ -118,6 +123,7 @@ class Footer:
             period = Period.named(found["period"])
             if period is None:
                 raise ValueError(found["period"])
+            since = facts.get(f"{_PREFIX}since")
             return cls(
                 Series(found["symbol"], found["timeframe"]),
                 period,
@@ -125,6 +131,7 @@ class Footer:
                 _milliseconds(facts[f"{_PREFIX}until"]),
                 int(facts[f"{_PREFIX}rows"]),
                 found["sha256"],
+                None if since is None else _milliseconds(since),
             )
         except (KeyError, ValueError) as error:
             raise DamagedFile(path, f"its footer cannot be read: {error}") from error

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mt5crs.archive.layout import Period, Series, files
+from mt5crs.archive.layout import Period, Series, files, is_folder, listed
 from mt5crs.archive.rows import read_footer, read_rows
 from mt5crs.errors import ArchiveError, DamagedFile
 
 if TYPE_CHECKING:
     from mt5crs.archive.rows import Footer, Rows
 
-DAMAGED_MARK = " is damaged: "
+DAMAGED_MARK = "is damaged: "
 
 
 class Stored(NamedTuple):
@@ -66,7 +66,11 @@ def load(series: Series, period: Period, path: Path) -> Stored:
 
 
 def stored(root: Path, series: Series) -> Iterator[Stored | Broken]:
-    """Yield the files of a series in order."""
+    """Yield the files of a series in order.
+
+    Raises:
+        ArchiveError: A folder of it cannot be read.
+    """
     for period, path in files(root, series.symbol, series.tf).items():
         yield _whole_or_broken(series, period, path)
 
@@ -74,17 +78,19 @@ def stored(root: Path, series: Series) -> Iterator[Stored | Broken]:
 def _whole_or_broken(series: Series, period: Period, path: Path) -> Stored | Broken:
     try:
         return load(series, period, path)
-    except DamagedFile as error:
-        return Broken(period, path, error.message.rpartition(DAMAGED_MARK)[2])
+    except ArchiveError as error:  # one odd file does not keep anybody from looking at the others
+        why = error.message.removeprefix(f"{path} ").removeprefix(DAMAGED_MARK)
+        return Broken(period, path, why)
 
 
 def opened(root: Path) -> Path:
     """Return the folder of an archive.
 
     Raises:
-        ArchiveError: There is none.
+        ArchiveError: There is none, or it cannot be read.
     """
-    if not any((root / tree).is_dir() for tree in ("rates", "ticks")):
-        problem = "has no archive in it" if root.is_dir() else "is not there"
+    if not any(is_folder(root / tree) for tree in ("rates", "ticks")):
+        listed(root)  # says so where it cannot be read
+        problem = "has no archive in it" if is_folder(root) else "is not there"
         raise ArchiveError(f"the folder {root} {problem}", hint="`mt5crs archive pull` makes one")
     return root

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from mt5crs.archive.folder import flush, put, told
 from mt5crs.archive.layout import WORK, Period, Series, quoted
-from mt5crs.archive.rows import Footer, arrow, read_rows, schema, to_table
+from mt5crs.archive.rows import Footer, arrow, read_footer, read_rows, schema, to_table
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,10 +44,14 @@ class FileWriter:
         series: Whose rows they are.
         period: What the file is for.
         server: The trade server that they are from.
+        since: Server time in milliseconds where the terminal's history begins, if that is in this period.
     """
 
-    def __init__(self, root: Path, series: Series, period: Period, server: str) -> None:
+    def __init__(
+        self, root: Path, series: Series, period: Period, server: str, since: int | None = None
+    ) -> None:
         self.period = period
+        self._since = since
         self._series = series
         self._server = server
         self._path = series.path(root, period)
@@ -83,7 +87,7 @@ class FileWriter:
             self._write(self._waiting_rows)
             until = min(until, self.period.end * 1000)
             digest = self._hash.hexdigest()
-            footer = Footer(self._series, self.period, self._server, until, self._rows, digest)
+            footer = Footer(self._series, self.period, self._server, until, self._rows, digest, self._since)
             with told(self._path):
                 file, parquet = self._opened()
                 parquet.add_key_value_metadata(footer.as_metadata())
@@ -140,13 +144,22 @@ class SeriesWriter:
         begin: Server time in milliseconds: all rows from it on will be added. If it is inside a period, the
             rows that this period's file has are kept.
         pool: Compresses files and waits for the disk, while rows come for the next ones.
+        since: Server time in milliseconds where the terminal's history begins, if in the first period.
 
     Attributes:
         kept: Those rows; None where there are none.
         files: How many files were written.
     """
 
-    def __init__(self, root: Path, series: Series, server: str, begin: int, pool: Executor) -> None:
+    def __init__(
+        self,
+        root: Path,
+        series: Series,
+        server: str,
+        begin: int,
+        pool: Executor,
+        since: int | None = None,
+    ) -> None:
         self._root = root
         self._series = series
         self._server = server
@@ -159,7 +172,9 @@ class SeriesWriter:
         self.files = 0
         period = series.period(begin // 1000)
         self.kept = read_rows(series.path(root, period)) if begin > period.start * 1000 else None
-        self._file = self._begun(period)
+        if self.kept is not None:
+            since = read_footer(series.path(root, period)).since
+        self._file = self._begun(period, since)
         if self.kept is not None:
             self._file.add(self.kept)
 
@@ -207,8 +222,8 @@ class SeriesWriter:
         self._finishing.popleft().result()
         self.files += 1
 
-    def _begun(self, period: Period) -> FileWriter:
-        return FileWriter(self._root, self._series, period, self._server)
+    def _begun(self, period: Period, since: int | None = None) -> FileWriter:
+        return FileWriter(self._root, self._series, period, self._server, since)
 
     def __enter__(self) -> "Self":
         return self

@@ -9,7 +9,7 @@ from mt5crs.cli import values
 from mt5crs.cli.formats import moment_msc
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Table, field
-from mt5crs.cli.report import exit_code, report
+from mt5crs.cli.report import exit_code, note, report
 from mt5crs.timeframes import TIMEFRAMES
 
 if TYPE_CHECKING:
@@ -58,18 +58,22 @@ def pull(
     stop = None if end == NOW else values.moment(end, "--to")
     if stop is not None and begin >= stop:
         raise typer.BadParameter("--from is not before --to")
-    with watching(len(wanted)) as watcher:
-        done = fill(
-            cast("Prices", call.client),  # basedpyright takes rows of the table for no methods
-            out,
-            wanted,
-            begin,
-            stop,
-            jobs=jobs,
-            accept_account=accept_account,
-            patience=wait,
-            watcher=watcher,
-        )
+    try:
+        with watching(len(wanted)) as watcher:
+            done = fill(
+                cast("Prices", call.client),  # basedpyright takes rows of the table for no methods
+                out,
+                wanted,
+                begin,
+                stop,
+                jobs=jobs,
+                accept_account=accept_account,
+                patience=wait,
+                watcher=watcher,
+            )
+    except KeyboardInterrupt:
+        note("interrupted: what was pulled stays, and the same command goes on from there")
+        raise
     call.output.write(_table(out, done))
     _tell(done)
 

@@ -31,19 +31,29 @@ def register(parent: typer.Typer) -> None:
         declare(app)(command)
 
 
-def check(output: Output, folder: Folder, symbols: Symbols = None) -> None:
+def check(
+    output: Output,
+    folder: Folder,
+    symbols: Symbols = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Tell what the terminal has confirmed, too.")
+    ] = False,
+) -> None:
     """Say what is wrong with an archive: gaps, duplicates, damage, bars that do not fit together.
 
     Exit 1 if anything is. Notes are told, and are nothing wrong. Gaps are stretches in which a symbol usually
-    has bars, as the archive itself shows; what a terminal has confirmed (`repair`) is not told again.
+    has bars, as the archive itself shows; what a terminal has confirmed (`repair`) is counted alone.
     """
     from mt5crs.archive.check import check as look
 
     found = look(folder, symbols or ())
-    output.write(_findings(f"findings in {folder}", found.findings))
+    confirmed = [each._replace(what=f"{each.what}; confirmed by the terminal") for each in found.confirmed]
+    told = [*found.findings, *confirmed] if everything else found.findings
+    output.write(_findings(f"findings in {folder}", told))
     note(f"{found.rows:,} rows in {found.files:,} files of {found.series} series were checked")
     if found.confirmed:
-        note(f"{found.confirmed} findings are not told: the terminal has confirmed them")
+        hint = "" if everything else ", --all tells them"
+        note(f"{len(found.confirmed)} confirmed by the terminal, and no reason to fail{hint}")
     if found.wrong:
         raise typer.Exit(1)
 
@@ -93,6 +103,7 @@ def info(
 ) -> None:
     """Show what an archive has: rows, first and last, size, and how much of what there would be."""
     from mt5crs.archive.info import BLOCKS, PLAIN, picture, save_plot, scale, shares, survey
+    from mt5crs.archive.strays import description_problem
 
     found = survey(folder, symbols or ())
     columns = scale(found)
@@ -103,14 +114,19 @@ def info(
         "columns": {"unit": columns.name, "starts": columns.starts.tolist()},
     }
     output.write(_held(f"{folder}", rows, document))
-    if output.form is Form.TABLE and found:
+    if output.form is Form.TABLE and len(columns.starts):
         blocks = BLOCKS if output.unicode else PLAIN
-        first, last = (moment(int(columns.starts[place]))[:10] for place in (0, -1)) if rows else ("", "")
+        first, last = (moment(int(columns.starts[place]))[:10] for place in (0, -1))
         output.say(f"\nshare of the expected bars, a column for each {columns.name}, {first} to {last}")
         names = [str(each.series) for each in found]
         width = max(map(len, names))
         for name, values in zip(names, covered, strict=True):
             output.say(f"{name:<{width}}  {picture(values, blocks)}")
+    damaged = sum(each.damaged for each in found)
+    if damaged:
+        note(f"{damaged} files cannot be used: `mt5crs archive check` says why")
+    if problem := description_problem(folder):
+        note(f"_archive.json {problem}")
     if png is not None:
         save_plot(found, png)
         note(f"wrote {png}")
@@ -153,7 +169,7 @@ def _step_row(step: "Step") -> Row:
 
 def _file_row(done: "Done") -> Row:
     failed = "" if done.failure is None else str(done.failure)
-    kept = f"the damaged file is kept as {done.kept}" if done.kept else ""
+    kept = f"the file as it was is kept as {done.kept}" if done.kept else ""
     return {
         **_step_row(done.step),
         "before": done.before,
