@@ -4,7 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import archive, bulk, flight, footprint, orders, packing, rehearsal, request, security
+from benchmarks import (
+    archive,
+    bulk,
+    flight,
+    footprint,
+    orders,
+    packing,
+    rehearsal,
+    request,
+    security,
+    streams,
+)
 from benchmarks.measure import FULL, QUICK, Figure
 from benchmarks.plot import draw
 from benchmarks.report import machine, table, write_json
@@ -17,6 +28,7 @@ PARTS = {
     "bulk": bulk,
     "packing": packing,
     "archive": archive,
+    "streams": streams,
     "footprint": footprint,
     "rehearsal": rehearsal,
 }

@@ -23,6 +23,7 @@ class Effort(NamedTuple):
         starts: Processes whose memory and imports are looked at.
         idle: Seconds for which an idle process is watched.
         bars: Bars of one bulk transfer.
+        streams: Seconds for which ticks are streamed in one turn.
     """
 
     launches: int
@@ -32,10 +33,11 @@ class Effort(NamedTuple):
     starts: int
     idle: float
     bars: int
+    streams: float
 
 
-FULL = Effort(launches=5, rounds=20, calls=300, transfers=9, starts=9, idle=5.0, bars=1_000_000)
-QUICK = Effort(launches=1, rounds=2, calls=64, transfers=1, starts=1, idle=0.5, bars=50_000)
+FULL = Effort(launches=5, rounds=20, calls=300, transfers=9, starts=9, idle=5.0, bars=1_000_000, streams=2.0)
+QUICK = Effort(launches=1, rounds=2, calls=64, transfers=1, starts=1, idle=0.5, bars=50_000, streams=0.5)
 
 
 @dataclass(frozen=True)

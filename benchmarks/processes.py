@@ -32,14 +32,16 @@ def _end(process: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 @contextmanager
 def started(*command: str) -> "Iterator[subprocess.Popen[str]]":
-    """Run `python COMMAND...` while the block lasts; its output can be read."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    """Run `python COMMAND...` while the block lasts; it can be told something, and its output can be read."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, *command], stdin=pipe, stdout=pipe, text=True)
     try:
         yield process
     finally:

@@ -24,6 +24,7 @@ from mt5crs.arguments import (
     integer,
     key,
     label,
+    natural,
     real,
     switch,
     symbol,
@@ -43,6 +44,8 @@ from mt5crs.model import (
     Tick,
     TicksArray,
     TradeDeal,
+    TradeEvent,
+    TradeLog,
     TradeOrder,
     TradePosition,
 )
@@ -331,6 +334,32 @@ class Bridge(Terminal):
 
         Returns:
             None where the gateway's journal has no such key of this caller: then it was not sent.
+        """
+        ...
+
+    @operation(Kind.READ, Plain(after=(natural, 0), count=(natural, 1000), log=(label, "")))
+    def trade_events(self, after: int = 0, count: int = 1000, log: str = "") -> tuple[TradeEvent, ...] | None:
+        """Return what became of orders, deals and positions, as the gateway's record has it.
+
+        Only for keys that were granted the stream `trade`. The record grows while somebody is subscribed to
+        that; what happened before is found when somebody is.
+
+        Args:
+            after: Serial number of the last event that is known.
+            count: How many events at most, in their order; 1000 are the most.
+            log: The record's id, where it must be that one.
+
+        Returns:
+            None where the record is another one, or does not reach back, or on, to `after`.
+        """
+        ...
+
+    @operation(Kind.READ, NO_ARGUMENTS)
+    def trade_log(self) -> TradeLog | None:
+        """Return what the gateway's record of trade events has, for keys that were granted `trade`.
+
+        Returns:
+            None where there is none yet: nobody was ever subscribed.
         """
         ...
 

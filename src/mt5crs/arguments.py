@@ -122,6 +122,13 @@ def label(value: Any) -> str:
     raise ArgumentError(INVALID_ARGUMENTS)
 
 
+def natural(value: Any) -> int:
+    """An int from 0 on."""
+    if type(value) is int and 0 <= value < INT64:
+        return value
+    raise ArgumentError(INVALID_ARGUMENTS)
+
+
 def switch(value: Any) -> bool:
     """True or False, and nothing that is like it."""
     if isinstance(value, bool):

@@ -41,6 +41,13 @@ def open_time(time: int, timeframe: int) -> int:
     return int(open_times(np.array([time], np.int64), timeframe)[0])
 
 
+def next_open_time(opened: int, timeframe: int) -> int:
+    """Return the open time of the bar after the one that opens at a time."""
+    # A month has 30 days in `PERIODS`; from the 1st of any, 31 days lead into the next one.
+    longest = PERIODS[timeframe] + (DAY if timeframe == TIMEFRAME_MN1 else 0)
+    return open_time(opened + longest, timeframe)
+
+
 def aggregate(bars: RatesArray, timeframe: int) -> RatesArray:
     """Return the bars of a timeframe, built from bars of a shorter one.
 

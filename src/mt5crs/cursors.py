@@ -28,9 +28,10 @@ class Cursor(NamedTuple):
         """Return the place behind some ticks that begin at this one: in the second of the last of them."""
         if not len(ticks):
             return self
-        second = int(ticks["time"][-1])
-        # A second's ticks are found by search in a column: there may be millions of rows.
-        count = len(ticks) - int(ticks["time"].searchsorted(second))
+        times = ticks["time"]
+        second, count = int(times[-1]), len(ticks)
+        if times[0] != second:  # by search: there may be millions of rows
+            count -= int(times.searchsorted(second))
         return Cursor(second, count + self.offset if second == self.second else count)
 
     def rows_before(self, ticks: "TicksArray", place: "Cursor") -> int:
@@ -76,7 +77,8 @@ class TickPages:
     def take(self, ticks: "TicksArray") -> "TicksArray":
         """Take the answer to `question`; return the ticks of it that are new."""
         _, asked = self.question
-        new = ticks[self.cursor.offset :]
+        of_second = int(ticks["time"].searchsorted(self.cursor.second + 1))
+        new = ticks[min(self.cursor.offset, of_second) :]  # of later seconds all are new
         self.is_at_end = len(ticks) < asked
         self._count = self._fewest if self.is_at_end else min(2 * self._count, self._most)
         self.cursor = self.cursor.after(new)

@@ -27,6 +27,7 @@
     │   ├── NotExecuted          not-executed       refused   the key's request was not carried out
     │   ├── WrongAccount         wrong-account      refused   the terminal is logged in to another account
     │   ├── JournalUnusable      journal            refused   orders cannot be recorded
+    │   ├── RecordUnusable       record             refused   trade events cannot be recorded or read
     │   └── SplitBrain           split-brain        refused   another journal's orders are on the account
     ├── TerminalMissing          terminal-missing   refused   no terminal can be reached on that machine
     ├── ArchiveError             archive            refused   an archive cannot be read or written
@@ -275,6 +276,12 @@ class JournalUnusable(Refused):
     """The gateway cannot record orders, so it sends none; reading goes on."""
 
     code = "journal"
+
+
+class RecordUnusable(Refused):
+    """The gateway cannot use its record of trade events; orders and everything else go on."""
+
+    code = "record"
 
 
 class SplitBrain(Refused):

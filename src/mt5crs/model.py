@@ -303,7 +303,8 @@ class TradeEvent(Record):
         deal: Ticket of the deal; 0 without one.
         position: Identifier of the position; 0 without one.
         reason: Why: `manual`, `expert`, `sl`, `tp`, `so` (stop-out), or another of MetaTrader's reasons.
-        key: Idempotency key of the request that it came of, where that was sent through the gateway; else "".
+        key: Idempotency key of the request that made the order (of a position: the order that opened it),
+            where that was sent through the gateway; else "".
         details: The order, deal or position as it was then.
     """
 
@@ -318,6 +319,31 @@ class TradeEvent(Record):
     reason: str
     key: str
     details: "TradeOrder | TradeDeal | TradePosition"
+
+
+DETAILS: Mapping[str, type[Record]] = {
+    "order_add": TradeOrder,
+    "order_update": TradeOrder,
+    "deal_add": TradeDeal,
+    "history_add": TradeOrder,
+    "position_update": TradePosition,
+}
+"""What `TradeEvent.details` is, by the event's kind."""
+
+
+class TradeLog(Record):
+    """The gateway's record of trade events (`trade_log`); not of the official package.
+
+    Fields:
+        log: Its id: another one is another record, whose numbers begin anew.
+        first: Serial number of the oldest event that it has; one more than `last` where it has none.
+        last: Serial number of the latest event; 0 before the first.
+    """
+
+    __slots__ = ()
+    log: str
+    first: int
+    last: int
 
 
 class BookInfo(Record):

@@ -24,7 +24,16 @@ from msgspec import Struct
 from mt5crs.arguments import Bound, Positional
 from mt5crs.errors import BridgeError
 from mt5crs.last_error import CALL_FAILED, SUCCESS, LastError
-from mt5crs.model import ArrayType, OrderCheckResult, OrderSendResult, Outcome, Record, TradeRequest
+from mt5crs.model import (
+    DETAILS,
+    ArrayType,
+    OrderCheckResult,
+    OrderSendResult,
+    Outcome,
+    Record,
+    TradeEvent,
+    TradeRequest,
+)
 
 _NO_KEYWORDS: dict[str, Any] = {}
 
@@ -296,6 +305,21 @@ def _outcome(values: Any) -> Outcome:
     return Outcome([key, state, sent, tuple(error), how, since])
 
 
+def trade_event(values: Any) -> TradeEvent:
+    """Return a trade event from its plain fields, as they are on the wire."""
+    *fields, details = values
+    return TradeEvent([*fields, DETAILS[fields[1]](details)])
+
+
+_NESTED: dict[Any, Callable[[Any], Any]] = {
+    OrderSendResult: _with_request(OrderSendResult),
+    OrderCheckResult: _with_request(OrderCheckResult),
+    Outcome: _outcome,
+    TradeEvent: trade_event,
+}
+"""What revives the structures that have others inside."""
+
+
 def _not_an_array(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__}, where an array was due")
 
@@ -304,19 +328,18 @@ def _reviver(annotation: Any) -> Callable[[Any], Any] | None:
     """Return what turns a plain wire value into the annotated result; None where it is one already."""
     if hasattr(annotation, "array"):
         return _not_an_array
-    if annotation in (OrderSendResult, OrderCheckResult):
-        return _with_request(annotation)
-    if annotation is Outcome:
-        return _outcome
     if isinstance(annotation, GenericAlias):
         item = get_args(annotation)[0]
-        if isinstance(item, type) and issubclass(item, Record):
-            record = item.of
-            return lambda rows: tuple([record(row) for row in rows])
-        return tuple
-    if isinstance(annotation, type) and issubclass(annotation, Record):
-        return annotation.of
-    return None
+        revive = _record_of(item)
+        return tuple if revive is None else lambda rows: tuple([revive(row) for row in rows])
+    return _record_of(annotation)
+
+
+def _record_of(kind: Any) -> Callable[[Any], Any] | None:
+    """Return what makes a structure of its plain values; None where it is none."""
+    if kind in _NESTED:
+        return _NESTED[kind]
+    return kind.of if isinstance(kind, type) and issubclass(kind, Record) else None
 
 
 def operation(

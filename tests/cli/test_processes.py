@@ -276,34 +276,52 @@ def test_help_loads_neither_sockets_nor_arrays() -> None:
     assert done.stderr == ""
 
 
-def test_a_gap_is_told(run: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    from collections.abc import AsyncIterator
+def test_what_there_is_to_know_of_a_stream_is_told(
+    run: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import nullcontext
 
-    from mt5crs.client.asynchronous import AsyncClient
-    from mt5crs.client.streams import Gap
+    from mt5crs.streams import Behind, Gap, Silent
+    from mt5crs.topics import Ticks
 
-    async def ticks(_client: AsyncClient, *symbols: str) -> AsyncIterator[Gap]:
-        for batches in (3, 0):
-            yield Gap(symbols[0], batches)
+    def stream(_client: Client, *topics: Ticks, **_options: object) -> object:
+        gap = Gap(topics[0], 1_700_000_000, None, "history is gone")
+        return nullcontext([gap, Behind(2.5), Behind(0.0), Silent(15.2, "no route")])
 
-    monkeypatch.setattr(AsyncClient, "ticks", ticks)
+    monkeypatch.setattr(Client, "stream", stream)
     result = run("ticks", "EURUSD", "-f", "--json", "--port", str(gateway.port))
-    assert "gap: 3 batches of EURUSD were missed here" in result.err
-    assert "gap: an unknown number of ticks of EURUSD" in result.err
+    assert result.err.splitlines() == [
+        "gap: tick.EURUSD is missing from 2023-11-14 22:13:20 to ?: history is gone",
+        "behind: what comes is 2.5 s old",
+        "caught up",
+        "silent: nothing has come for 15 s, still waiting: no route",
+    ]
     rows = [json.loads(text) for text in result.out.splitlines()]
-    assert rows == [{"gap": True, "symbol": "EURUSD", "batches": count} for count in (3, 0)]
+    assert rows[0] == {
+        "notice": "gap",
+        "topic": "tick.EURUSD",
+        "start": 1_700_000_000,
+        "end": None,
+        "why": "history is gone",
+    }
+    assert [row["notice"] for row in rows] == ["gap", "behind", "behind", "silent"]
 
 
 def test_a_gateway_that_went_away_under_a_stream(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         port = str(gateway.port)
-        with start("ticks", "EURUSD", "--follow", "--csv", "--port", port, "--timeout", "1.5") as follow:
+        with start("ticks", "EURUSD", "--follow", "--csv", "--port", port, "--timeout", "1") as follow:
             line(follow)
             line(follow)
             gateway.kill()
+            assert follow.stderr is not None
+            assert follow.stderr.readline().startswith("silent: nothing has come for ")
+            gateway.start()
+            while not line(follow).startswith("EURUSD,"):  # it goes on
+                pass
+            follow.send_signal(signal.SIGINT)
             result = finish(follow)
-    assert result.code == 1
-    assert "[✗] Connection timeout" in result.err
+    assert (result.code, result.err) == (130, "")
 
 
 def test_python_m_is_the_same_program(gateway: Gateway) -> None:

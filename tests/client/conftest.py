@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from mt5crs.wire.codec import encode, to_gateway
-from mt5crs.wire.messages import Hello, Welcome
+from mt5crs.wire.messages import PROTOCOL, Hello, Welcome
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def order_taker() -> Iterator[int]:
 
     def answer(frame: bytes) -> bytes:
         if isinstance(to_gateway(frame), Hello):
-            return encode(Welcome(1, "test", 1, 0, "simulated", 1))
+            return encode(Welcome(PROTOCOL, "test", 1, 0, "simulated", 1))
         return b"\0nonsense"
 
     yield from _peer(answer)

@@ -17,7 +17,7 @@ import zstandard
 from mt5crs import AsyncClient, Client, MetaTrader5
 from mt5crs.errors import ConnectionTimeout, ProtocolError, SettingError
 from mt5crs.wire.codec import encode, part_to_gateway, to_gateway
-from mt5crs.wire.messages import Ask, Head, Hello, Many, Welcome
+from mt5crs.wire.messages import PROTOCOL, Ask, Head, Hello, Many, Welcome
 from tests.processes import Gateway
 
 START = 1_640_995_200
@@ -202,7 +202,7 @@ class Bomber:
             message = to_gateway(frame)
             for each in map(part_to_gateway, message.messages) if isinstance(message, Many) else [message]:
                 if isinstance(each, Hello):
-                    welcome = Welcome(1, "test", 1, 0, "simulated", 1, packs="zstd")
+                    welcome = Welcome(PROTOCOL, "test", 1, 0, "simulated", 1, packs="zstd")
                     self._router.send_multipart([peer, encode(welcome)])
                 elif isinstance(each, Ask):
                     head = Head(each.id, "rates", 1_000_000, 1, "", "zstd")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,7 +135,13 @@ def none_for_nothing(**keywords: Any) -> Any:
     return mt5crs.MetaTrader5.positions_get(**keywords) or None
 
 
+def without_the_first(*args: Any) -> Any:
+    ticks = mt5crs.MetaTrader5.copy_ticks_from(*args)
+    return ticks if ticks is None else ticks[len(ticks) // 2 :]
+
+
 WRONG = [
+    ("prices.ticks_second", {"copy_ticks_from": without_the_first}),
     ("prices.ascending", {"copy_rates_range": deaf_to_direction}),
     ("calls.int_sl", {"order_check": lenient}),
     ("calls.position_unknown", {"positions_get": none_for_nothing}),
@@ -147,6 +154,32 @@ def test_a_wrong_terminal_differs(rule: str, others: dict[str, Any], mt5: Any) -
     (wrong,) = conform(Terminal(**others), rules=[BY_ID[rule]])
     assert (right.status, wrong.status) == (Status.SAME, Status.DIFFERENT)
     assert wrong.observed
+
+
+def newest_first(*args: Any) -> Any:
+    ticks = mt5crs.MetaTrader5.copy_ticks_from(*args)
+    return ticks if ticks is None else ticks[::-1]
+
+
+def moving(*args: Any) -> Any:
+    bars = mt5crs.MetaTrader5.copy_rates_from_pos(*args)
+    assert bars is not None
+    bars = bars.copy()
+    bars["close"] += time.monotonic()
+    return bars
+
+
+@pytest.mark.parametrize(
+    ("rule", "others"),
+    [
+        ("prices.ticks_added", {"copy_ticks_from": newest_first}),
+        ("prices.closed", {"copy_rates_from_pos": moving}),
+    ],
+)
+def test_what_streams_rely_on_is_seen_not_to_hold(rule: str, others: dict[str, Any], mt5: Any) -> None:
+    (right,) = conform(mt5, rules=[BY_ID[rule]])
+    (wrong,) = conform(Terminal(**others), rules=[BY_ID[rule]])
+    assert (right.status, wrong.status) == (Status.SAME, Status.INFORMATIVE)
 
 
 def test_what_is_only_presumed_is_no_difference(mt5: Any) -> None:

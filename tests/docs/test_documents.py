@@ -27,10 +27,20 @@ from tests.processes import Gateway
 
 ENGLISH, CHINESE, SIMULATED, ORDERS = "README.md", "README.zh-CN.md", "docs/simulated.md", "docs/orders.md"
 JOURNAL, GUARD, SECURITY = "docs/journal.md", "docs/guard.md", "SECURITY.md"
-ARCHIVE = "docs/archive.md"
+ARCHIVE, STREAMS = "docs/archive.md", "docs/streams.md"
 DOCUMENTS = (
     *(ENGLISH, CHINESE, SIMULATED, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", SECURITY),
-    *("docs/protocol.md", "docs/retcodes.md", "docs/settings.md", ORDERS, JOURNAL, GUARD, ARCHIVE),
+    *(
+        "docs/protocol.md",
+        "docs/retcodes.md",
+        "docs/settings.md",
+        ORDERS,
+        JOURNAL,
+        GUARD,
+        ARCHIVE,
+        STREAMS,
+        STREAMS,
+    ),
 )
 SUFFIXES = r"(?:py|md|json|toml|svg)"
 LIMIT = 20.0
@@ -132,11 +142,19 @@ def test_the_code_of_the_readme_runs(number: int, gateway: Gateway, tmp_path: Pa
 
 
 def test_the_code_about_orders_runs(gateway: Gateway, tmp_path: Path) -> None:
-    (code,) = blocks(ORDERS, "python")
+    orders, events = blocks(ORDERS, "python")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MT5_")}
     environment |= {"MT5_HOST": "127.0.0.1", "MT5_PORT": str(gateway.port), "PYTHONUTF8": "1"}
-    done = run_code(code, tmp_path, environment)
+    done = run_code(orders, tmp_path, environment)
     assert done.splitlines()[1:] == ["True", "done"]
+    assert run_code(events, tmp_path, environment) == "", "nobody was ever subscribed"
+
+
+@pytest.mark.parametrize("number", range(len(blocks(STREAMS, "python"))))
+def test_the_code_about_streams_runs(number: int, gateway: Gateway, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MT5_")}
+    environment |= {"MT5_HOST": "127.0.0.1", "MT5_PORT": str(gateway.port), "PYTHONUTF8": "1"}
+    assert run_code(blocks(STREAMS, "python")[number], tmp_path, environment)
 
 
 @pytest.mark.parametrize("number", range(len(blocks(SIMULATED, "python"))))

@@ -7,7 +7,7 @@ import pytest
 from zmq.utils import z85
 
 from mt5crs.errors import Busy
-from mt5crs.gateway.access import DOMAIN, VERSION, Access
+from mt5crs.gateway.access import DOMAIN, STREAMS, VERSION, Access
 from mt5crs.gateway.rates import Rates
 from mt5crs.guard.policy import parse
 from mt5crs.operation import Kind
@@ -153,3 +153,16 @@ def test_who_asks_too_often_is_told_the_setting() -> None:
     rates.take("tim", Kind.READ, 0.0)
     with pytest.raises(Busy, match=r"tim asks more than 0.5 read requests a second.*\[keys.tim.rates\]"):
         rates.take("tim", Kind.READ, 0.1)
+
+
+def test_a_key_that_is_barred_may_not_stream_for_a_while(keys: Path, tmp_path: Path) -> None:
+    now = [100.0]
+    tim = ClientKeys.load(tmp_path / "tim.key")
+    access = Access(GatewayKeys.load(keys).ring, admits_all, lambda: now[0])
+    asked = question(b"CURVE", z85.decode(tim.public))
+    streaming = [*asked[:2], STREAMS, *asked[3:]]
+    access.bar(tim.key_id, 60.0)
+    assert status(access, asked)[0] == "200"
+    assert status(access, streaming) == ("300", "it has flooded the streams", "")
+    now[0] += 60.0
+    assert status(access, streaming) == ("200", "OK", tim.key_id)

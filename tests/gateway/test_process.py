@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from mt5crs.wire.codec import HEADER, encode, to_client
-from mt5crs.wire.messages import HARD_LIMIT, Ask, Hello, Ping, Pong, Refusal, Reply, Welcome
+from mt5crs.wire.messages import HARD_LIMIT, SPEAKS, Ask, Hello, Ping, Pong, Refusal, Reply, Welcome
 from tests.processes import Gateway
 
 Socket = zmq.Socket[bytes]
@@ -210,7 +210,7 @@ def test_counters_say_what_was_refused(fresh_gateway: Gateway, peers: Peers) -> 
 
 def test_a_greeting_is_answered_with_where_to_stream(gateway: Gateway, peers: Peers) -> None:
     dealer = peers.connect(gateway)
-    dealer.send(encode(Hello("test", "test/1", [1])))
+    dealer.send(encode(Hello("test", "test/1", list(SPEAKS))))
     welcome = to_client(dealer.recv())
     assert isinstance(welcome, Welcome)
     assert welcome.stream_port == gateway.stream_port

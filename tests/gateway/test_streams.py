@@ -1,28 +1,26 @@
-"""Ticks as they happen, to one subscriber and to several; silence is noticed."""
+"""Ticks as they happen, to one subscriber and to several, and who is given what."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 
 from mt5crs import Client
-from mt5crs.client.core import Core
-from mt5crs.client.streams import Gap, TickBatch, TickFeed, follow_ticks, follow_ticks_async
-from mt5crs.errors import ConnectionTimeout, ProtocolError, UnknownSymbol
+from mt5crs.cursors import Cursor
+from mt5crs.errors import UnknownSymbol
 from mt5crs.gateway.streams import Streams
-from mt5crs.gateway.wishes import COPIES, PER_KEY
+from mt5crs.gateway.wishes import PER_KEY
 from mt5crs.model import TICKS
 from mt5crs.security.policy import ANONYMOUS, Principal, Role
+from mt5crs.streams import TickBatch
 from mt5crs.topics import AnyTopic, Beat, Ticks
 from mt5crs.wire import topics
-from mt5crs.wire.codec import encode, on_stream
+from mt5crs.wire.codec import on_stream
 from mt5crs.wire.messages import Batch
 from tests.pair.bridge import START, CountingTerminal
 from tests.processes import Gateway
@@ -48,6 +46,7 @@ def test_several_symbols_in_one_subscription(gateway: Gateway) -> None:
     with gateway.client() as client:
         seen: set[str] = set()
         for event in client.ticks("EURUSD", "USDJPY"):
+            assert isinstance(event, TickBatch)
             seen.add(event.symbol)
             if len(seen) == 2:
                 break
@@ -109,34 +108,12 @@ def test_a_cancelled_stream_ends(gateway: Gateway) -> None:
     asyncio.run(scenario())
 
 
-def test_a_gateway_that_falls_silent_is_a_timeout(fresh_gateway: Gateway) -> None:
-    with fresh_gateway.client(timeout=1.5) as client:
-        ticks = client.ticks("EURUSD")
-        next(ticks)
-        fresh_gateway.freeze()
-        try:
-            with pytest.raises(ConnectionTimeout, match="published nothing"):
-                list(ticks)
-        finally:
-            fresh_gateway.thaw()
-
-
-def test_a_gateway_that_was_started_again_is_a_gap(tmp_path: Path) -> None:
-    with Gateway(tmp_path) as gateway, gateway.client(timeout=15.0) as client:
-        ticks = client.ticks("EURUSD")
-        next(ticks)
-        gateway.kill()
-        gateway.start()
-        events = islice(ticks, 50)
-        assert Gap("EURUSD", 0) in events
-
-
 def refused(client: Client) -> int:
     count: int = client.ping().pong.state["counters"].get("refused-subscriptions", 0)
     return count
 
 
-UNKNOWN = [b"", b"t", b"tick.EURUSD", b"trade\0", b"account\0", b"tick.NOPE\0"]
+UNKNOWN = [b"", b"t", b"tick.EURUSD", b"trade", b"account.\0", b"tick.NOPE\0"]
 
 
 @pytest.mark.parametrize(
@@ -185,66 +162,6 @@ def subscriber(gateway: Gateway, kind: int = zmq.XSUB) -> "Iterator[zmq.Socket[b
         context.destroy(linger=0)
 
 
-@pytest.fixture
-def publisher() -> "Iterator[zmq.Socket[bytes]]":
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = context.socket(zmq.XPUB)
-    socket.setsockopt(zmq.XPUB_MANUAL, 1)
-    yield socket
-    context.destroy(linger=0)
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [
-        [EURUSD],
-        [EURUSD, b"garbage"],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1))],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1)), b"short"],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 1)), b"x" * 60, b"surplus"],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 2**60)), b"x" * 60],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), -1)), b""],
-        [EURUSD, encode(Batch(1, 1, 0, (0, 0), 0)), b""],
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_publisher_of_nonsense_is_named(
-    publisher: "zmq.Socket[bytes]", frames: list[bytes], asynchronous: bool
-) -> None:
-    port = publisher.bind_to_random_port("tcp://127.0.0.1")
-    core = Core({"host": "127.0.0.1", "port": port, "timeout": 10.0})
-
-    def publish() -> None:
-        while not publisher.recv().startswith(topics.SUBSCRIBE + BEAT):
-            pass
-        publisher.setsockopt(zmq.SUBSCRIBE, EURUSD)
-        publisher.send_multipart(frames)
-
-    async def listen() -> None:
-        async for _ in follow_ticks_async(core, port, ["EURUSD"], None):
-            pass
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    with pytest.raises(ProtocolError):
-        if asynchronous:
-            asyncio.run(listen())
-        else:
-            list(follow_ticks(core, port, ["EURUSD"], None))
-    thread.join()
-
-
-def test_a_number_that_is_skipped_is_a_gap() -> None:
-    feed = TickFeed()
-    topic = EURUSD
-    gaps = [
-        feed.gap(topic, Batch(sequence, epoch, 0, (0, 0), 1))
-        for sequence, epoch in [(5, 1), (6, 1), (9, 1), (1, 2)]
-    ]
-    assert gaps == [None, None, 2, 0]
-
-
 def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
     now = [100.0]
     terminal = CountingTerminal(lambda: START + now[0])
@@ -257,12 +174,13 @@ def test_nothing_is_followed_that_nobody_subscribes_to() -> None:
         return sum(frames[0] == topic and len(frames) == 3 for frames in streams.news(now[0]))
 
     assert published(10.0) == 0
-    for _ in range(2):  # as a connection does that comes back before its old one is known to be gone
-        assert streams.grant(topic + TOKEN, ANONYMOUS) == topic
+    again = b"fedcba9876543211"  # of a connection that comes back before its old one is known to be gone
+    for token in (TOKEN, again):
+        assert streams.grant(topic + token, ANONYMOUS) == topic
     assert streams.give_up(topic + TOKEN[::-1]) is None
     assert streams.give_up(topic + TOKEN) == topic
     assert published(10.0) == 1
-    assert streams.give_up(topic + TOKEN) == topic
+    assert streams.give_up(topic + again) == topic
     assert published(10.0) == 0
     assert streams.give_up(topic + TOKEN) is None
     for idle in (topic, b"trade\0" + TOKEN, b"", TOKEN, b"\0" + TOKEN, b"tick.EURUSD"):
@@ -302,28 +220,51 @@ def test_a_wish_that_is_said_again_and_again_takes_no_room() -> None:
     for _ in range(3 * PER_KEY):
         assert streams.grant(BEAT + TOKEN, ANONYMOUS) == BEAT
     assert streams.grant(EURUSD + TOKEN, ANONYMOUS)
-    for _ in range(COPIES):
-        assert streams.give_up(BEAT + TOKEN) == BEAT
+    assert streams.give_up(BEAT + TOKEN) == BEAT
     assert streams.give_up(BEAT + TOKEN) is None
+
+
+def test_what_connections_said_twice_is_ended_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mt5crs.gateway.wishes.PER_KEY", 3)
+    streams = Streams(CountingTerminal(lambda: START), 1, dict)
+    for _ in range(3):
+        wishes = [BEAT + bytes([number]) * 16 for number in (1, 2, 3)]
+        for wish in (*wishes, *wishes):
+            assert streams.grant(wish, ANONYMOUS) == BEAT
+        for wish in wishes:  # the transport tells each end once
+            assert streams.give_up(wish) == BEAT
+
+
+def test_connections_that_end_late_leave_the_one_in_their_place_alone() -> None:
+    streams = Streams(CountingTerminal(lambda: START), 1, dict)
+    tokens = [bytes([number]) * 16 for number in range(5)]
+    for token in tokens:
+        assert streams.grant(EURUSD + token, ANONYMOUS) == EURUSD
+    for token in tokens[:-1]:
+        assert streams.give_up(EURUSD + token) == EURUSD
+    assert streams.is_watched
+    assert streams.give_up(EURUSD + tokens[-1]) == EURUSD
+    assert not streams.is_watched
 
 
 def test_who_comes_back_after_all_were_shut_out_notices_that_something_is_missing() -> None:
     now = [100.0]
     terminal = CountingTerminal(lambda: START + now[0])
     streams = Streams(terminal, 1, dict)
-    topic, feed = EURUSD, TickFeed()
+    topic = EURUSD
 
-    def gaps() -> list[int | None]:
+    def published() -> list[Batch]:
         now[0] += 10.0
         terminal.advance()
         batches = [on_stream(frames[1]) for frames in streams.news(now[0]) if frames[0] == topic]
-        return [feed.gap(topic, batch) for batch in batches if isinstance(batch, Batch) and batch.rows]
+        return [batch for batch in batches if isinstance(batch, Batch) and batch.rows]
 
     streams.grant(topic + TOKEN, ANONYMOUS)
-    assert gaps() == [None]
-    assert gaps() == [None]
+    published()
+    (last,) = published()
     streams.reset()
-    assert gaps() == []
+    assert published() == []
     streams.grant(topic + TOKEN, ANONYMOUS)
-    assert gaps() == [1]
-    assert gaps() == [None]
+    (batch,) = published()
+    assert (batch.sequence, batch.epoch) == (last.sequence + 2, last.epoch)
+    assert Cursor(*batch.place) > Cursor(*last.place)

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from mt5crs.database import LARGEST
 from mt5crs.errors import JournalUnusable, KeyConflict, SettingError
 from mt5crs.journal import chain, export
 from mt5crs.journal.entries import Entry
-from mt5crs.journal.file import LARGEST, PAGE
+from mt5crs.journal.file import PAGE
 from mt5crs.journal.states import OPEN, State, Step
 from mt5crs.journal.store import Begin, Journal, Told
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ import psutil
 import pytest
 import zmq
 
+from mt5crs import Client
+from mt5crs.constants import TIMEFRAME_M1
 from mt5crs.errors import Busy, Expired, TerminalMissing, WrongAccount
 from mt5crs.last_error import IPC_TIMEOUT, NO_ANSWER
+from mt5crs.model import BookInfo
 from mt5crs.operation import Unasked
 from mt5crs.terminal.official import OfficialTerminal
 from mt5crs.terminal.official import terminal as official_terminal
 from mt5crs.terminal.official.messages import Reply, encode
+from mt5crs.terminal.official.news import pack, place_after
 from mt5crs.terminal.official.process import BOOT
+from mt5crs.terminal.port import NewBars, NewState, NewTicks
 from mt5crs.terminal.simulated import SimulatedConfig
-from mt5crs.topics import Ticks
+from mt5crs.topics import Account, AnyTopic, Bars, Beat, Book, Ticks, Trades
+from mt5crs.wire.topics import KINDS
 from tests.official.driving import (
     PACKAGE,
     all_ready,
@@ -37,7 +44,6 @@ from tests.official.driving import (
     workers_of,
 )
 from tests.processes import PATIENCE, Gateway
-from tests.terminal.desk import new_ticks
 
 pytestmark = pytest.mark.long
 BULK = ("EURUSD", 1, 1_700_000_000, 1_703_000_000)
@@ -57,7 +63,11 @@ def comments(upstream: Gateway) -> list[str]:
 
 def orders_heard_of(upstream: Gateway) -> int:
     with upstream.client() as direct:
-        return int(direct.ping().pong.state["counters"].get("trade", 0))
+        return counter(direct, "trade")
+
+
+def counter(direct: Client, name: str) -> int:
+    return int(direct.ping().pong.state["counters"].get(name, 0))
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +203,7 @@ def test_a_worker_killed_amid_an_order_leaves_that_one_in_doubt(
         names = ["one", "two", "three", "four"]
         orders = [ask(terminal, "order_send", buy(name)) for name in names]
         with upstream.client() as direct:
-            wait_until(terminal, lambda: direct.ping().pong.state["counters"].get("trade"))
+            wait_until(terminal, lambda: counter(direct, "trade"))
         kill(terminal, "trade")
         doubtful = settled(terminal, orders[0])
         assert not isinstance(doubtful, Unasked)
@@ -244,72 +254,149 @@ def test_books_are_watched_again_by_the_next_worker(terminal: OfficialTerminal) 
     assert get(terminal, "market_book_release", "EURUSD").value is True
 
 
-# ---- ticks ----
+# ---- streams ----
+
+EURUSD, MINUTES, DEPTH = Ticks("EURUSD"), Bars("EURUSD", TIMEFRAME_M1), Book("AAPL")
 
 
-def collect(terminal: OfficialTerminal, batches: list[Any], count: int) -> None:
-    """Collect ticks of EURUSD until there are so many."""
-
-    def enough() -> bool:
-        batches.extend(ticks for topic, _, ticks in new_ticks(terminal) if topic == Ticks("EURUSD"))
-        return sum(map(len, batches)) >= count
-
-    wait_until(terminal, enough)
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway at which a minute lasts a second, shared by the tests that leave it so."""
+    with Gateway(tmp_path_factory.mktemp("quick"), ["--speed", "60"]) as running:
+        yield running
 
 
-def without_loss_or_double(upstream: Gateway, batches: list[Any]) -> None:
-    ticks = np.concatenate(batches)
-    with upstream.client() as direct:
-        history = direct.copy_ticks_range("EURUSD", int(ticks["time"][0]), int(ticks["time"][-1]) + 1, -1)
-    assert history is not None
-    span = (history["time_msc"] >= ticks["time_msc"][0]) & (history["time_msc"] <= ticks["time_msc"][-1])
-    assert np.array_equal(history[span], ticks)
+class Stream:
+    """News of some topics, by topic and in order.
+
+    Args:
+        terminal: Where they come from.
+        topics: What is followed.
+    """
+
+    def __init__(self, terminal: OfficialTerminal, *topics: AnyTopic) -> None:
+        self._terminal = terminal
+        self.news: dict[AnyTopic, list[Any]] = {topic: [] for topic in topics}
+        for topic in topics:
+            assert terminal.follow(topic)
+
+    def collect(self, **least: int) -> None:
+        """Collect news until there are so many more: ticks, bars, or news of states and trades."""
+        before = {name: self.count(name) for name in least}
+
+        def enough() -> bool:
+            for each in self._terminal.take_news():
+                self.news[each.topic].append(each)
+            return all(self.count(name) - before[name] >= count for name, count in least.items())
+
+        wait_until(self._terminal, enough)
+
+    def count(self, kind: str) -> int:
+        """Return how many ticks, bars, or news of another kind of topic there are."""
+        news = [each for topic, those in self.news.items() if KINDS[type(topic)] == kind for each in those]
+        return sum(len(each[2]) if isinstance(each, NewTicks | NewBars) else 1 for each in news)
+
+    def end(self) -> None:
+        """Follow nothing more."""
+        for topic in self.news:
+            self._terminal.unfollow(topic)
+
+    def is_without_loss_or_double(self, upstream: Gateway) -> bool:
+        """Hold ticks and bars against the history."""
+        ticks = np.concatenate([each.ticks for each in self.news[EURUSD]])
+        first, last = int(ticks["time"][0]), int(ticks["time"][-1])
+        with upstream.client() as direct:
+            history: Any = direct.copy_ticks_range("EURUSD", first, last + 1, -1)
+            bars = [each.bars for each in self.news.get(MINUTES, ()) if len(each.bars)]
+            if bars:
+                rates = np.concatenate(bars)
+                span = int(rates["time"][0]), int(rates["time"][-1])
+                closed: Any = direct.copy_rates_range("EURUSD", TIMEFRAME_M1, *span)
+                assert np.array_equal(closed, rates)
+        for news in self.news.values():
+            for before, after in pairwise(news):
+                if isinstance(before, NewTicks | NewBars):
+                    assert pack(after)[0] == place_after(before)
+                elif isinstance(before, NewState):
+                    assert before.value != after.value
+        within = (history["time_msc"] >= ticks["time_msc"][0]) & (
+            history["time_msc"] <= ticks["time_msc"][-1]
+        )
+        return np.array_equal(history[within], ticks)
 
 
-def test_ticks_are_followed_across_the_death_of_their_worker(tmp_path: Path) -> None:
-    with Gateway(tmp_path, ["--speed", "20"]) as upstream, official(upstream) as terminal:
-        batches: list[Any] = []
-        assert terminal.follow(Ticks("EURUSD"))
-        for count in (20, 50, 80):
-            collect(terminal, batches, count)
+def test_ticks_bars_and_states_are_followed_across_the_death_of_their_worker(quick: Gateway) -> None:
+    with official(quick) as terminal:
+        assert get(terminal, "order_send", buy()).value[0] == 10009
+        stream = Stream(terminal, EURUSD, MINUTES, Account(), Trades())
+        stream.collect(tick=10, bar=1, account=2, trade=1)
+        for _ in range(2):
             kill(terminal, "stream")
-        collect(terminal, batches, 120)
-        without_loss_or_double(upstream, batches)
+            stream.collect(tick=40, bar=2, account=2, trade=1)
+        assert stream.is_without_loss_or_double(quick)
+        assert not stream.news[EURUSD][0].ticks.size
+        assert not stream.news[MINUTES][0].bars.size
+        assert {value[0] for _, value in stream.news[Account()]} == {terminal.account.login}
 
 
 def test_a_stream_worker_that_hangs_is_replaced_and_nothing_is_missed(tmp_path: Path) -> None:
-    options = ["--speed", "20", "--fault", "wedge:operation=copy_ticks_from,skip=40"]
+    options = ["--speed", "60", "--fault", "wedge:operation=copy_ticks_from,skip=40"]
     with Gateway(tmp_path, options) as upstream, official(upstream, read_limit=1.0) as terminal:
-        batches: list[Any] = []
-        assert terminal.follow(Ticks("EURUSD"))
-        collect(terminal, batches, 1)
+        stream = Stream(terminal, EURUSD, MINUTES)
+        stream.collect(tick=1)
         hung = pid(terminal, "stream")
         wait_until(terminal, lambda: pid(terminal, "stream") not in {0, hung})
-        collect(terminal, batches, 60)
-        without_loss_or_double(upstream, batches)
+        stream.collect(tick=50, bar=1)
+        assert stream.is_without_loss_or_double(upstream)
 
 
-def test_an_unknown_symbol_brings_nothing_and_holds_no_other_up(terminal: OfficialTerminal) -> None:
-    assert not terminal.follow(Ticks(""))
-    assert not terminal.follow(Ticks("N" * 30))
-    assert terminal.follow(Ticks("NOPE"))
-    assert terminal.follow(Ticks("EURUSD"))
-    batches: list[Any] = []
-    collect(terminal, batches, 1)
-    terminal.unfollow(Ticks("EURUSD"))
-    terminal.unfollow(Ticks("NOPE"))
-    all_ready(terminal)
-    assert terminal.take_news() == []
+def test_books_and_trades_are_told_of_beside_what_clients_ask_for(quick: Gateway) -> None:
+    with official(quick) as terminal:
+        assert get(terminal, "market_book_get", "AAPL").value is None
+        stream = Stream(terminal, DEPTH, Book("EURUSD"), Trades())
+        stream.collect(book=4, trade=1)
+        assert [each.value for each in stream.news[Book("EURUSD")]] == [[]]
+        assert all(len(row) == BookInfo.n_fields for each in stream.news[DEPTH] for row in each.value)
+        # Clients' subscriptions are another process's, and neither ends the other's.
+        assert get(terminal, "market_book_get", "AAPL").value is None
+        assert get(terminal, "market_book_add", "AAPL").value is True
+        assert get(terminal, "market_book_get", "AAPL").value
+        assert get(terminal, "market_book_release", "AAPL").value is True
+        stream.collect(book=2)
+        assert get(terminal, "market_book_add", "AAPL").value is True
+        terminal.unfollow(DEPTH)
+        all_ready(terminal)
+        assert get(terminal, "market_book_get", "AAPL").value
+        signs = len(stream.news[Trades()])
+        assert get(terminal, "order_send", buy()).value[0] == 10009
+        stream.collect(trade=1)
+        assert len(stream.news[Trades()]) > signs
+
+
+def test_an_unknown_symbol_brings_nothing_and_holds_no_other_up(quick: Gateway) -> None:
+    with official(quick) as terminal:
+        for topic in (Ticks(""), Bars("N" * 30, TIMEFRAME_M1), Bars("EURUSD", 7), Beat()):
+            assert not terminal.follow(topic)
+        stream = Stream(terminal, Ticks("NOPE"), Bars("NOPE", TIMEFRAME_M1), Book("NOPE"), EURUSD)
+        stream.collect(tick=1)
+        stream.end()
+        assert [topic for topic, news in stream.news.items() if news] == [EURUSD]
+        all_ready(terminal)
+        assert terminal.take_news() == []
 
 
 # ---- the account ----
 
 
-def test_an_order_for_another_account_is_not_sent(tmp_path: Path) -> None:
-    with Gateway(tmp_path) as before, official(before) as terminal:
-        all_ready(terminal)
-        before.end()
-        with Gateway(tmp_path, ["--login", "777"], port=before.port) as after:
+def test_for_another_account_no_order_is_sent_and_of_it_nothing_is_told(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as before, official(before, timeout=0.5) as terminal:
+        stream = Stream(terminal, EURUSD, MINUTES, Account(), Trades())
+        stream.collect(tick=1, account=1, trade=1)
+        before.kill()
+        with Gateway(tmp_path, ["--login", "777"], port=before.port) as after, after.client() as direct:
+            wait_until(terminal, lambda: terminal.condition().terminal and not terminal.condition().account)
+            stream.collect()
+            told = {topic: len(news) for topic, news in stream.news.items()}
             result = get(terminal, "order_send", buy())
             assert isinstance(result, Unasked)
             assert isinstance(result.failure, WrongAccount)
@@ -317,8 +404,15 @@ def test_an_order_for_another_account_is_not_sent(tmp_path: Path) -> None:
             assert f"this gateway is for {terminal.account}" in result.failure.message
             assert orders_heard_of(after) == 0
             assert get(terminal, "initialize", *[None] * 6) == (False, (-6, "Terminal: Authorization failed"))
-            wait_until(terminal, lambda: not terminal.condition().account)
-            assert terminal.condition().terminal
+            assert direct.order_send(buy()) is not None
+            asked = counter(direct, "read")
+            wait_until(terminal, lambda: counter(direct, "read") >= asked + 4)  # among them, whose account
+            stream.collect()
+            assert {topic: len(news) for topic, news in stream.news.items()} == told
+        before.start()
+        stream.collect(tick=2, trade=1)
+        assert stream.is_without_loss_or_double(before)
+        assert {value[0] for _, value in stream.news[Account()]} == {terminal.account.login}
 
 
 def test_a_terminal_that_ends_is_noticed_and_used_again_when_it_is_back(tmp_path: Path) -> None:
@@ -465,7 +559,7 @@ def test_what_waits_when_it_is_closed_was_not_carried_out(tmp_path: Path) -> Non
         with official(upstream) as terminal:
             stuck, waiting = (ask(terminal, "order_send", buy()) for _ in range(2))
             with upstream.client() as direct:
-                wait_until(terminal, lambda: direct.ping().pong.state["counters"].get("trade"))
+                wait_until(terminal, lambda: counter(direct, "trade"))
         assert stuck.result is None  # nobody knows
         assert isinstance(waiting.result, Unasked)
         assert comments(upstream) == []

@@ -6,26 +6,24 @@ import numpy as np
 import pytest
 
 from mt5crs.api import OPERATIONS
-from mt5crs.cursors import FEWEST
+from mt5crs.cursors import Cursor
 from mt5crs.errors import Expired
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS
-from mt5crs.model import TICKS, AccountInfo, TerminalInfo
+from mt5crs.model import RATES, TICKS, AccountInfo, TerminalInfo
 from mt5crs.operation import Result, Unasked, done
 from mt5crs.terminal.official.attachment import ATTACH_EVERY, Attachment
 from mt5crs.terminal.official.desks import Lost, TradeDesk, WrongAccountFound
-from mt5crs.terminal.official.follower import Follower
 from mt5crs.terminal.official.following import AGAIN, Following
 from mt5crs.terminal.official.health import ASK_EVERY, PATIENCE, Health
-from mt5crs.terminal.official.messages import Configuration, Ticks
-from mt5crs.terminal.port import Account, NewTicks
+from mt5crs.terminal.official.messages import Configuration
+from mt5crs.terminal.official.news import pack
+from mt5crs.terminal.port import Account, NewBars, News, NewState, NewTicks, NewTrades
+from mt5crs.topics import AnyTopic, Bars, Book, Ticks, Trades
+from mt5crs.wire import topics
+from tests.official.broker import OURS, record
 
-OURS = Account(7, "Broker", 0)
 TOLD = Configuration("", "t.exe", 7, "secret", "Broker", 1000)
 ANYONE = Configuration("", "", 0, "", "", 1000)
-
-
-def record(kind: type, **fields: Any) -> Any:
-    return kind([fields.get(name, 0) for name in kind.__match_args__])  # type: ignore[attr-defined]
 
 
 def info(account: Account) -> AccountInfo:
@@ -169,121 +167,124 @@ def test_an_order_to_a_terminal_without_an_account_attaches_first_if_that_may_he
     assert desk.carry_out("order_send", [{"action": 1}]) == ("sent", SUCCESS)
 
 
-# ---- ticks ----
-
-
-class Tape:
-    """Ticks with the functions of the official package that find them."""
-
-    def __init__(self, *times_msc: int) -> None:
-        self.times = list(times_msc)
-
-    def symbol_info_tick(self, symbol: str) -> Any:
-        return type("Tick", (), {"time": self.times[-1] // 1000}) if self.times else None
-
-    def copy_ticks_from(self, symbol: str, second: int, count: int, flags: int) -> Any:
-        times = [time for time in self.times if time >= second * 1000][:count]
-        ticks = np.zeros(len(times), TICKS.dtype)
-        ticks["time_msc"] = times
-        ticks["time"] = [time // 1000 for time in times]
-        return ticks
-
-
-def taken(follower: Follower) -> list[int]:
-    ticks = follower.take()
-    return [] if ticks is None else [int(time) for time in ticks["time_msc"]]
-
-
-def test_ticks_of_equal_times_are_neither_lost_nor_doubled() -> None:
-    tape = Tape(1000, 1500, 1500)
-    follower = Follower(tape, "X")
-    assert taken(follower) == []
-    tape.times += [1500, 1500, 1900]
-    assert taken(follower) == [1500, 1500, 1900]
-    tape.times += [1900, 2000, 2000]
-    assert taken(follower) == [1900, 2000, 2000]
-    assert taken(follower) == []
-    assert follower.cursor == (2, 2)
-    tape.times += [2000]
-    assert taken(Follower(tape, "X", follower.cursor)) == [2000]
-
-
-def test_a_second_with_more_ticks_than_are_asked_for_is_taken_whole() -> None:
-    tape = Tape(1000)
-    follower = Follower(tape, "X")
-    tape.times += [2000] * (5 * FEWEST) + [3000]
-    found: list[int] = []
-    while more := taken(follower):
-        found += more
-    assert found == tape.times[1:]
-
-
-def test_a_symbol_without_a_price_begins_with_its_first_tick() -> None:
-    tape = Tape()
-    follower = Follower(tape, "X")
-    assert (taken(follower), follower.cursor) == ([], (0, 0))
-    tape.times += [5000, 5001]
-    assert taken(follower) == [5000, 5001]
-
-
 # ---- what is followed ----
 
 
-def batch(*times_msc: int) -> Any:
-    return Tape(*times_msc).copy_ticks_from("X", 0, 1000, -1)
+def ticks(*times_msc: int) -> Any:
+    rows = np.zeros(len(times_msc), TICKS.dtype)
+    rows["time_msc"] = times_msc
+    rows["time"] = rows["time_msc"] // 1000
+    return rows
 
 
-def following(*symbols: str) -> Following:
+def bars(*times: int) -> Any:
+    rows = np.zeros(len(times), RATES.dtype)
+    rows["time"] = times
+    return rows
+
+
+def brought(wanted: Following, number: int, news: News) -> None:
+    """Have a worker bring news."""
+    wanted.collect(number, *pack(news))
+
+
+def plain(news: News) -> tuple[Any, ...]:
+    return tuple(part["time"].tolist() if isinstance(part, np.ndarray) else part for part in news)
+
+
+A, B, MINUTES, BOOK, TRADES = Ticks("A"), Ticks("B"), Bars("A", 1), Book("A"), Trades()
+
+
+def following(*all_topics: AnyTopic) -> Following:
     following = Following()
-    for symbol in symbols:
-        following.add(symbol)
+    for topic in all_topics:
+        following.add(topic)
     wanted = following.to_tell(0.0)
-    assert wanted == [[symbol, 0, 0] for symbol in symbols]
-    following.told(wanted, done([[symbol, 9, 1] for symbol in symbols if symbol != "NOPE"]), 0.0)
+    assert wanted == [[number, topics.name(topic), None] for number, topic in enumerate(all_topics, 1)]
+    known = [number for number, topic in enumerate(all_topics, 1) if getattr(topic, "symbol", "") != "NOPE"]
+    following.told(wanted, done(known), 0.0)
     return following
 
 
 def test_the_next_worker_is_told_where_the_last_one_ended() -> None:
-    wanted = following("A", "B")
-    wanted.collect(Ticks("A", 12, 3), batch(11_000, 12_000))
+    wanted = following(A, MINUTES, BOOK, TRADES, B)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 1), ticks(11_000, 12_000)))
+    brought(wanted, 2, NewBars(MINUTES, 60, bars(120, 180)))
+    brought(wanted, 3, NewState(BOOK, [[1, 2.0]]))
+    brought(wanted, 4, NewTrades())
     assert wanted.to_tell(1.0) is None
     wanted.restart()
-    wanted.collect(Ticks("A", 13, 1), batch(13_000))  # not from the new worker, which was told nothing yet
-    assert wanted.to_tell(1.0) == [["A", 12, 3], ["B", 9, 1]]
-    news = [news for news in wanted.take() if isinstance(news, NewTicks)]
-    assert [(topic.symbol, start, len(ticks)) for topic, start, ticks in news] == [
-        ("A", (9, 1), 2),
-        ("B", (9, 1), 0),
+    assert wanted.to_tell(1.0) == [
+        [1, b"tick.A\0", (12, 1)],
+        [2, b"bar.A.M1\0", 180],
+        [3, b"book.A\0", [[1, 2.0]]],
+        [4, b"trade\0", None],
+        [5, b"tick.B\0", None],
+    ]
+    assert list(map(plain, wanted.take())) == [
+        (A, (9, 1), [11, 12]),
+        (MINUTES, 60, [120, 180]),
+        (BOOK, [[1, 2.0]]),
+        (TRADES,),
     ]
     assert wanted.take() == []
 
 
-def test_batches_of_a_symbol_become_one() -> None:
-    wanted = following("A")
-    wanted.collect(Ticks("A", 9, 2), batch(9_000))
-    wanted.collect(Ticks("A", 10, 1), batch(9_500, 10_000))
-    (news,) = wanted.take()
-    assert isinstance(news, NewTicks)
-    assert (news.topic.symbol, news.start) == ("A", (9, 1))
-    assert list(news.ticks["time_msc"]) == [9_000, 9_500, 10_000]
+def test_it_is_told_from_where_on_ticks_and_bars_are_followed() -> None:
+    wanted = following(A, MINUTES)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 1), ticks()))
+    brought(wanted, 2, NewBars(MINUTES, 60, bars()))
+    assert list(map(plain, wanted.take())) == [(A, (9, 1), []), (MINUTES, 60, [])]
+    wanted.restart()
+    assert [place for *_, place in wanted.to_tell(0.0) or []] == [(9, 1), 60]
+
+
+def test_news_of_a_topic_become_one() -> None:
+    wanted = following(A, MINUTES, BOOK, TRADES)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 1), ticks(9_000)))
+    brought(wanted, 3, NewState(BOOK, [[1, 2.0]]))
+    brought(wanted, 1, NewTicks(A, Cursor(9, 2), ticks(9_500, 10_000)))
+    for after in (0, 60):
+        brought(wanted, 2, NewBars(MINUTES, after, bars(after + 60)))
+        brought(wanted, 4, NewTrades())
+    brought(wanted, 3, NewState(BOOK, []))
+    assert list(map(plain, wanted.take())) == [
+        (A, (9, 1), [9, 9, 10]),
+        (BOOK, []),
+        (MINUTES, 0, [60, 120]),
+        (TRADES,),
+    ]
 
 
 def test_what_nobody_follows_any_more_is_not_taken_in() -> None:
-    wanted = following("A")
-    wanted.collect(Ticks("A", 9, 2), batch(9_000))
-    wanted.remove("A")
-    wanted.collect(Ticks("A", 10, 1), batch(10_000))
+    wanted = following(A)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 1), ticks(9_000)))
+    wanted.remove(A)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 2), ticks(10_000)))
     assert wanted.take() == []
     assert wanted.to_tell(0.0) == []
-    wanted.add("A")
-    wanted.collect(Ticks("A", 11, 1), batch(11_000))  # still the old subscription's
+    wanted.add(A)
+    brought(wanted, 1, NewTicks(A, Cursor(10, 1), ticks(11_000)))  # still the old subscription's
     assert wanted.take() == []
+    assert wanted.to_tell(0.0) == [[2, b"tick.A\0", None]]
 
 
-def test_unknown_symbols_are_forgotten_and_not_asked_for_again() -> None:
-    wanted = following("A", "NOPE")
+def test_unknown_symbols_are_forgotten_and_not_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = following(A, Bars("NOPE", 1))
+    assert "NOPE" in caplog.text
     wanted.restart()
-    assert wanted.to_tell(0.0) == [["A", 9, 1]]
+    assert wanted.to_tell(0.0) == [[1, b"tick.A\0", None]]
+
+
+def test_a_symbol_that_was_there_before_will_be_there_again() -> None:
+    wanted = following(A)
+    brought(wanted, 1, NewTicks(A, Cursor(9, 1), ticks(9_000)))
+    wanted.restart()
+    told = wanted.to_tell(5.0)
+    assert told is not None
+    wanted.told(told, done([]), 5.0)
+    assert (wanted.to_tell(5.0), wanted.due) == (None, 5.0 + AGAIN)
+    assert wanted.to_tell(5.0 + AGAIN) == told
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_unknown_symbols_are_forgotten_and_not_asked_for_again() -> None:
 )
 def test_a_worker_that_could_not_follow_is_told_again_later(answer: Result) -> None:
     wanted = Following()
-    wanted.add("A")
+    wanted.add(A)
     told = wanted.to_tell(5.0)
     assert told is not None
     wanted.told(told, answer, 5.0)

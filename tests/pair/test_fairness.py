@@ -9,7 +9,7 @@ import pytest
 from mt5crs.security.keys import revoke_client
 from mt5crs.security.policy import Principal
 from mt5crs.wire.codec import HEADER_LENGTH, encode, part_to_client, to_client
-from mt5crs.wire.messages import Ask, Hello, Many, Refusal, Reply, Welcome
+from mt5crs.wire.messages import SPEAKS, Ask, Hello, Many, Refusal, Reply, Welcome
 from tests.pair.bridge import BUY
 from tests.pair.keyed import KeyedBridge
 
@@ -22,7 +22,7 @@ def bridge(tmp_path: Path) -> Iterator[KeyedBridge]:
 
 
 def greeted(bridge: KeyedBridge, who: Principal, peer: bytes) -> bool:
-    hello = encode(Hello(peer.decode(), "test", [1]))
+    hello = encode(Hello(peer.decode(), "test", list(SPEAKS)))
     return isinstance(to_client(bytes(bridge.dispatch.handle(peer, who, hello, bridge.now)[0])), Welcome)
 
 

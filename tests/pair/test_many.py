@@ -155,7 +155,7 @@ def test_messages_of_all_kinds_are_dealt_with_each_for_itself(bridge: Bridge) ->
         bridge,
         encode(Ask(1, "symbols_total", [])),
         encode(Cancel(9)),
-        b"MT5\x01\x92\xa4nope\x01",
+        b"MT5\x02\x92\xa4nope\x01",
         encode(Ask(2, "eval", [])),
         join([encode(Ping(3))]),
         encode(Ping(4)),
@@ -177,7 +177,7 @@ def test_an_array_without_credit_is_refused_in_a_many(bridge: Bridge) -> None:
 
 
 def test_a_frame_of_too_many_or_of_garbage_is_refused_once(bridge: Bridge) -> None:
-    for frame in (join([encode(Ping(1))] * (MANY_LIMIT + 1)), b"MT5\x01\x92\xa4many\x93\x01"):
+    for frame in (join([encode(Ping(1))] * (MANY_LIMIT + 1)), b"MT5\x02\x92\xa4many\x93\x01"):
         (answer,) = bridge.dispatch.handle(bridge.peer, bridge.principal, frame, bridge.now)
         refused = to_client(answer)
         assert isinstance(refused, Refusal)

@@ -13,7 +13,7 @@ from mt5crs.errors import ProtocolError
 from mt5crs.gateway.transfers import PACK_FROM
 from mt5crs.model import RATES
 from mt5crs.wire.codec import encode, to_client, to_gateway
-from mt5crs.wire.messages import CHUNK, Ask, Chunk, Head, Hello, Message, Welcome
+from mt5crs.wire.messages import CHUNK, SPEAKS, Ask, Chunk, Head, Hello, Message, Welcome
 from mt5crs.wire.packs import LARGE, SLOW_ROUND_TRIP, SLOW_SPEED, Packs
 from mt5crs.wire.request import Fill
 from mt5crs.wire.session import Session
@@ -132,7 +132,7 @@ def test_a_peer_without_credit_gets_rows_as_they_are(packing: Bridge) -> None:
 
 
 def test_a_way_that_the_gateway_does_not_know_is_none(packing: Bridge) -> None:
-    hello = encode(Hello("c", "test", [1], packs=["lzma", "zstd9"]))
+    hello = encode(Hello("c", "test", list(SPEAKS), packs=["lzma", "zstd9"]))
     (frame,) = packing.dispatch.handle(b"other", packing.principal, hello, packing.now)
     (welcome,) = messages(to_client, frame)
     assert welcome.packs == ""

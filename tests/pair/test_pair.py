@@ -20,7 +20,19 @@ from mt5crs.model import RATES, OrderSendResult, SymbolInfo, Tick, TradeRequest
 from mt5crs.operation import Result
 from mt5crs.security.policy import Principal, Role
 from mt5crs.wire.codec import encode, to_client, to_gateway
-from mt5crs.wire.messages import CHUNK, WINDOW, Ask, Credit, Head, Hello, Ping, Receipt, Refusal, Reply
+from mt5crs.wire.messages import (
+    CHUNK,
+    SPEAKS,
+    WINDOW,
+    Ask,
+    Credit,
+    Head,
+    Hello,
+    Ping,
+    Receipt,
+    Refusal,
+    Reply,
+)
 from tests.pair.bridge import BUY, Bridge, messages
 
 
@@ -302,8 +314,8 @@ def test_the_seeds_hello_is_answered(bridge: Bridge) -> None:
         (b"garbage", "protocol"),
         (b"", "protocol"),
         (b"MT5\x63\x92\xa4ping\x01", "version"),
-        (b"MT5\x01\x92\xa4pi", "protocol"),
-        (b"MT5\x01" + b"\xc4" * 70_000, "too-large"),
+        (b"MT5\x02\x92\xa4pi", "protocol"),
+        (b"MT5\x02" + b"\xc4" * 70_000, "too-large"),
         (Ask(1, "rm -rf", []), "unknown-operation"),
         (Ask(1, "__class__", []), "unknown-operation"),
         (Ask(1, "version", [1]), "bad-arguments"),
@@ -311,7 +323,7 @@ def test_the_seeds_hello_is_answered(bridge: Bridge) -> None:
         (Ask(1, "version", [], 1), "expired"),
         (Ask(1, "version", [], 0, 99), "stale-epoch"),
         (Hello("c", "old", [0]), "version"),
-        (Hello("c" * 1000, "x", [1]), "bad-arguments"),
+        (Hello("c" * 1000, "x", list(SPEAKS)), "bad-arguments"),
     ],
     ids=repr,
 )
@@ -545,7 +557,7 @@ def test_a_routing_id_that_changed_hands_is_a_stranger(bridge: Bridge) -> None:
 def test_a_connection_that_changes_its_name_lets_go_of_the_old_ones_watches(bridge: Bridge) -> None:
     bridge.call("market_book_add", "EURUSD")
     for name in ("a", "b"):
-        handle(bridge, Hello(name, "test", [1]))
+        handle(bridge, Hello(name, "test", list(SPEAKS)))
     assert "market_book_release" in bridge.terminal.calls
 
 

@@ -156,7 +156,7 @@ def signed_by(bridge: KeyedBridge, by: Signer, **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": 2}, "another protocol"),
+        ({"protocol": 1}, "another protocol"),
         ({"gateway": bytes(32)}, "another gateway"),
         ({"account": "1@Elsewhere"}, "another account"),
         ({"signer": "0123456789abcdef"}, "another key"),

@@ -8,10 +8,10 @@ import pytest
 import zmq
 
 from mt5crs import Client
-from mt5crs.client.streams import TickBatch
 from mt5crs.errors import Denied, KeyRefused, WrongGateway
 from mt5crs.security.keys import create_client, create_gateway
 from mt5crs.security.policy import Role
+from mt5crs.streams import TickBatch
 from tests.client.test_functions import BUY, length
 from tests.processes import Gateway
 

@@ -3,16 +3,17 @@
 Lines that must be refused carry an ignore comment: both checkers report an ignore that is not needed.
 """
 
-from collections.abc import AsyncIterator, Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_type
 
 from mt5crs import AsyncClient, Client, constants
-from mt5crs.client.streams import Gap, TickBatch
+from mt5crs.client.streaming.asynchronous import AsyncSubscription
+from mt5crs.client.streaming.blocking import Subscription
 from mt5crs.model import OrderSendResult, SymbolInfo, Tick, TradePosition, TradeRequest
 from mt5crs.operation import Answer, Later
+from mt5crs.streams import AnyEvent, BarBatch, Notice, TickBatch
+from mt5crs.topics import Account, Ticks
 
 
 def blocking(client: Client) -> None:
@@ -24,7 +25,9 @@ def blocking(client: Client) -> None:
     assert_type(client.copy_rates_from_pos("EURUSD", constants.TIMEFRAME_H1, 0, 10), NDArray[np.void] | None)
     assert_type(client.initialize(login=1, password="", server=""), bool)
     assert_type(client.last_error(), tuple[int, str])
-    assert_type(client.ticks("EURUSD"), Iterator[TickBatch | Gap])
+    assert_type(client.ticks("EURUSD"), Subscription[TickBatch | Notice])
+    assert_type(client.bars("EURUSD", constants.TIMEFRAME_M1), Subscription[BarBatch | Notice])
+    assert_type(client.stream(Ticks("EURUSD"), Account()), Subscription[AnyEvent])
     sent = client.order_send({"action": constants.TRADE_ACTION_DEAL})
     assert_type(sent, OrderSendResult | None)
     if sent is not None:
@@ -51,7 +54,7 @@ async def asynchronous(client: AsyncClient) -> None:
     assert_type(await client.symbols_total(), int | None)
     assert_type(await client.answers.symbol_info("EURUSD"), Answer[SymbolInfo | None])
     assert_type((await client.answers.symbols_total()).last_error, tuple[int, str])
-    assert_type(client.ticks("EURUSD"), AsyncIterator[TickBatch | Gap])
+    assert_type(client.ticks("EURUSD"), AsyncSubscription[TickBatch | Notice])
 
 
 async def mistakes(client: Client, other: AsyncClient) -> None:

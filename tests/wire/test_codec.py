@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mt5crs.errors import ProtocolError, VersionMismatch
 from mt5crs.wire import codec
 from mt5crs.wire.messages import (
+    SPEAKS,
     Ask,
     Batch,
     Beat,
@@ -30,8 +31,8 @@ from mt5crs.wire.messages import (
 READERS = [codec.to_gateway, codec.to_client, codec.on_stream]
 
 MESSAGES: list[tuple[Any, Message]] = [
-    (codec.to_gateway, Hello("c", "test", [1], [("book", "EURUSD")])),
-    (codec.to_gateway, Hello("c", "test", [1], packs=["zstd"])),
+    (codec.to_gateway, Hello("c", "test", list(SPEAKS), [("book", "EURUSD")])),
+    (codec.to_gateway, Hello("c", "test", list(SPEAKS), packs=["zstd"])),
     (codec.to_gateway, Ask(1, "symbol_info", ["EURUSD"], 5, 6, "key", 7)),
     (codec.to_gateway, Credit(1, 4)),
     (codec.to_gateway, Cancel(1)),
@@ -164,7 +165,7 @@ def test_wrong_fields_are_refused(fields: Any) -> None:
         codec.to_gateway(codec.HEADER + msgspec.msgpack.encode(fields))
 
 
-@pytest.mark.parametrize(("version", "who"), [(0, "the other side"), (2, "this side"), (255, "this side")])
+@pytest.mark.parametrize(("version", "who"), [(1, "the other side"), (3, "this side"), (255, "this side")])
 def test_an_unknown_version_says_which_side_to_upgrade(version: int, who: str) -> None:
     frame = codec.MAGIC + bytes([version]) + msgspec.msgpack.encode(["ping", 1])
     with pytest.raises(VersionMismatch, match=f"speaks protocol {version}.*upgrade {who}"):

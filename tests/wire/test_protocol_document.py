@@ -83,7 +83,7 @@ def test_every_operation_is_in_the_table_with_its_arguments() -> None:
     assert set(told) == set(OPERATIONS)
     for name, op in OPERATIONS.items():
         example: dict[str, Any] = {"symbol": "EURUSD", "a map of request fields": {}, "login": 1, "key": "k"}
-        example |= {"name": "tim", "close": True, "reason": ""}
+        example |= {"name": "tim", "close": True, "reason": "", "log": ""}
         wire = [example.get(place, None if "nil" in place else 1) for place in told[name]]
         if name.startswith("history") and name.endswith("get"):
             wire[3] = 1  # at least one of them must be there

@@ -22,6 +22,7 @@ from mt5crs.cli import (
     ping,
     positions,
     shim,
+    streams,
     trade,
 )
 from mt5crs.cli import run as run_command
@@ -46,6 +47,7 @@ for module in (
     health,
     market,
     positions,
+    streams,
     trade,
     journal,
     guard,

@@ -12,6 +12,7 @@ from mt5crs.client.core import Health
 _WORDS = {True: "yes", False: "NO", None: "not known"}
 _ROWS = (
     ("gateway", "the gateway answers"),
+    ("streams", "what it publishes arrives"),
     ("terminal", "its terminal answers"),
     ("broker", "the terminal is connected to its trade server"),
     ("account", "it is logged in to the gateway's account"),
@@ -21,9 +22,9 @@ _ROWS = (
 
 def table(health: Health) -> Table:
     """Return how everything is, from near to far."""
-    columns = (field("what"), field("is_so", ""))
+    columns = (field("what"), field("answer"))
     rows: list[dict[str, Any]] = [
-        {"what": words, "is_so": _WORDS[getattr(health, name)]} for name, words in _ROWS
+        {"what": words, "answer": _WORDS[getattr(health, name)]} for name, words in _ROWS
     ]
     return Table("health", columns, Health._fields, [health._asdict()], rows, health._asdict())
 

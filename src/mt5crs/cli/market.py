@@ -24,6 +24,7 @@ from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure, note
 from mt5crs.model import RATES, TICKS, SymbolInfo
+from mt5crs.topics import Bars, Ticks
 
 DEFAULT_COUNT = 20
 MOST = 2**31 - 1
@@ -130,15 +131,21 @@ def rates_table(
     bars = call.got(bars, f"bars of {symbol}")[: count or None]
     if not len(bars):
         note(f"there are no bars of {symbol} in that time")
-    show = priced(info.digits)
-    prices = [field(name, show=show, right=True) for name in ("open", "high", "low", "close")]
-    columns = (
+    return Table(symbol, rate_columns(info.digits), RATE_FIELDS, array_rows(bars))
+
+
+RATE_FIELDS = tuple(name for name, _ in RATES.fields)
+
+
+def rate_columns(digits: int) -> list[Column]:
+    """Return what people see of bars, given the digits of their symbol."""
+    prices = ("open", "high", "low", "close")
+    return [
         field("time", "time (server)", moment),
-        *prices,
+        *(field(name, show=priced(digits), right=True) for name in prices),
         field("tick_volume", "ticks", right=True),
         field("spread", right=True),
-    )
-    return Table(symbol, columns, [name for name, _ in RATES.fields], array_rows(bars))
+    ]
 
 
 def last_ticks(call: Call, symbol: str, count: int) -> list[Row]:
@@ -202,13 +209,27 @@ def register(app: typer.Typer) -> None:
         ] = None,
         start: Annotated[str | None, typer.Option("--from", help="First server time.")] = None,
         end: Annotated[str | None, typer.Option("--to", help="Last server time.")] = None,
+        follow_: Annotated[
+            bool, typer.Option("--follow", "-f", help="Show bars as they close, from --from on.")
+        ] = False,
+        seconds: Annotated[float | None, typer.Option(min=0, help="End --follow after so long.")] = None,
     ) -> None:
-        """Show bars: the newest, or those of a time."""
+        """Show bars: the newest, those of a time, or each when it has closed."""
+        if seconds is not None and not follow_:
+            raise typer.BadParameter("--seconds needs --follow")
+        if end is not None and follow_:
+            raise typer.BadParameter("--to and --follow exclude each other")
         timeframe = values.timeframe(tf)
         begin = None if start is None else values.moment(start, "--from")
         stop = None if end is None else values.moment(end, "--to")
         if begin is not None and stop is not None and begin > stop:
             raise typer.BadParameter("--from is later than --to")
+        if follow_:
+            columns = (field("symbol"), *rate_columns(call.symbol(symbol).digits))
+            wanted = [Bars(symbol, timeframe)]
+            fields = ("symbol", *RATE_FIELDS)
+            follow(call, wanted, columns, fields, count=count, seconds=seconds, since=begin)
+            return
         call.output.write(rates_table(call, symbol, timeframe, count, begin, stop))
 
     @connected(app)
@@ -228,7 +249,8 @@ def register(app: typer.Typer) -> None:
         digits = {symbol: call.symbol(symbol).digits for symbol in symbols}
         columns = tick_columns(digits)
         if follow_:
-            follow(call, symbols, columns, TICK_FIELDS, count=count, seconds=seconds)
+            wanted = [Ticks(symbol) for symbol in symbols]
+            follow(call, wanted, columns, TICK_FIELDS, count=count, seconds=seconds)
             return
         rows = [row for symbol in symbols for row in last_ticks(call, symbol, count or DEFAULT_COUNT)]
         call.output.write(Table("ticks", columns, TICK_FIELDS, rows))

@@ -1,24 +1,23 @@
 """The asyncio client."""
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 from zmq.backend import zmq_poll
 
 from mt5crs.api import Bridge
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of
-from mt5crs.client.link import connect, discard, fill, flush
-from mt5crs.client.streams import Gap, TickBatch, follow_ticks_async
+from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of, symbols_of
+from mt5crs.client.link import Sockets, discard, fill, flush
 from mt5crs.errors import BridgeError, ConnectionTimeout, SettingError, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Answer, Operation, P, R, directly
+from mt5crs.topics import Account, AnyTopic, Bars, Book, Ticks, Trades
 from mt5crs.wire.messages import Welcome
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from mt5crs.api import Time
+    from mt5crs.client.streaming.asynchronous import AsyncSubscription
+    from mt5crs.model import TradeEvent
+    from mt5crs.streams import AccountUpdate, AnyEvent, BarBatch, BookSnapshot, Notice, TickBatch
 
 POLL = 0.1
 """Seconds between two looks at what time means for the requests under way."""
@@ -41,12 +45,10 @@ _now = time.monotonic
 class _Link:
     """The one connection of a client, driven by its event loop."""
 
-    def __init__(
-        self, core: Core, context: "zmq.Context[zmq.Socket[bytes]]", loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, core: Core, sockets: Sockets, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._session = core.session()
-        self._socket = connect(context, zmq.DEALER, core.settings.host, core.settings.port, core.keys)
+        self._socket = sockets.connect(zmq.DEALER, core, core.settings.port)
         self._waiters: dict[int, asyncio.Future[Done]] = {}
         self._readable = [(self._socket, int(zmq.POLLIN))]
         self._pushing = False
@@ -55,11 +57,12 @@ class _Link:
         try:
             loop.add_reader(self._fd, self._drain)
         except NotImplementedError:
-            self._socket.close()
+            sockets.drop(self._socket)
             raise SettingError(
                 f"{type(loop).__name__} cannot watch sockets",
                 hint="on Windows, run asyncio with a SelectorEventLoop",
             ) from None
+        sockets.before_close(self._socket, self.close)
 
     async def exchange(self, ask: Callable[..., int], *what: Any) -> Done:
         """Ask something of the session; return what becomes of it."""
@@ -193,13 +196,22 @@ class AsyncClient(Bridge):
         compress: str | None = None,
     ) -> None:
         flags = {"host": host, "port": port, "timeout": timeout, "keys": keys, "compress": compress}
-        self._core = Core(flags)
-        self._timeout = self._core.settings.timeout
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._process = os.getpid()
+        self.begin(Core(flags))
+
+    def begin(self, core: Core) -> None:
+        """Be the client of a core."""
+        self._core = core
+        self._timeout = core.settings.timeout
+        self._sockets = Sockets()
         self._link: _Link | None = None
         self._error: ContextVar[LastError] = ContextVar("last_error", default=SUCCESS)
         self.answers = Answers(self)
+
+    def twin(self) -> "AsyncClient":
+        """Return another client of the same gateway, with a connection and a `last_error` of its own."""
+        other = AsyncClient.__new__(AsyncClient)
+        other.begin(self._core.another())
+        return other
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._core.where}>"
@@ -237,9 +249,9 @@ class AsyncClient(Bridge):
         done = await self._exchange(Session.ping, _now(), timeout or self._timeout)
         return Ping(time.perf_counter() - start, done.value)
 
-    async def welcome(self) -> Welcome:
+    async def welcome(self, timeout: float | None = None) -> Welcome:
         """Return how the gateway introduces itself; see `Client.welcome`."""
-        done = await self._exchange(Session.greet, _now(), self._timeout)
+        done = await self._exchange(Session.greet, _now(), timeout or self._timeout)
         welcome: Welcome = done.value
         return welcome
 
@@ -259,19 +271,71 @@ class AsyncClient(Bridge):
         return await asyncio.gather(*map(send, requests, chosen))
 
     async def health(self, timeout: float | None = None) -> Health:
-        """Return how gateway, terminal, trade server and trading are; see `Client.health`."""
+        """Return how gateway, streams, terminal, trade server and trading are; see `Client.health`."""
+        from mt5crs.client.streaming.socket import hears_beat
+
         try:
-            return Health.of(await self.ping(timeout))
+            ping = await self.ping(timeout)
+            port = (await self.welcome(timeout)).stream_port
+            comes = await asyncio.to_thread(hears_beat, self._core, port, timeout or self._timeout)
         except BridgeError as error:
             return Health.of(error)
+        return Health.of(ping, comes)
 
-    async def ticks(self, *symbols: str, seconds: float | None = None) -> AsyncIterator[TickBatch | Gap]:
-        """Yield the ticks of some symbols as they come; see `Client.ticks`."""
-        for symbol in symbols:
-            self._core.check_symbol(symbol, await self.symbol_info_tick(symbol))
-        welcome = await self.welcome()
-        async for event in follow_ticks_async(self._core, welcome.stream_port, symbols, seconds):
-            yield event
+    def stream(
+        self,
+        *topics: AnyTopic,
+        seconds: float | None = None,
+        since: "Time | None" = None,
+        after: str | int | None = None,
+    ) -> "AsyncSubscription[AnyEvent]":
+        """Subscribe to topics; iterate over what is returned for what comes on them; see `Client.stream`.
+
+        It is subscribed when it is first waited for, or entered with `async with`.
+        """
+        from mt5crs.client.streaming.asynchronous import AsyncSubscription
+
+        wanted = self._core.wanted(topics, since, after)
+
+        async def port() -> int:
+            for symbol in symbols_of(wanted.topics):
+                self._core.check_symbol(symbol, await self.symbol_info_tick(symbol))
+            return (await self.welcome()).stream_port
+
+        return AsyncSubscription(self._core, wanted, port, self.twin, seconds)
+
+    def ticks(
+        self, *symbols: str, seconds: float | None = None, since: "Time | None" = None
+    ) -> "AsyncSubscription[TickBatch | Notice]":
+        """Subscribe to the ticks of symbols; see `stream`."""
+        found = self.stream(*(Ticks(symbol) for symbol in symbols), seconds=seconds, since=since)
+        return cast("AsyncSubscription[TickBatch | Notice]", found)
+
+    def bars(
+        self, symbol: str, timeframe: int, *, seconds: float | None = None, since: "Time | None" = None
+    ) -> "AsyncSubscription[BarBatch | Notice]":
+        """Subscribe to the bars of a symbol, each when the terminal has closed it; see `stream`."""
+        found = self.stream(Bars(symbol, timeframe), seconds=seconds, since=since)
+        return cast("AsyncSubscription[BarBatch | Notice]", found)
+
+    def book(
+        self, symbol: str, *, seconds: float | None = None
+    ) -> "AsyncSubscription[BookSnapshot | Notice]":
+        """Subscribe to the depth of market of a symbol; see `stream`."""
+        found = self.stream(Book(symbol), seconds=seconds)
+        return cast("AsyncSubscription[BookSnapshot | Notice]", found)
+
+    def trades(
+        self, *, seconds: float | None = None, after: str | int | None = None
+    ) -> "AsyncSubscription[TradeEvent | Notice]":
+        """Subscribe to what becomes of orders, deals and positions; see `stream`."""
+        found = self.stream(Trades(), seconds=seconds, after=after)
+        return cast("AsyncSubscription[TradeEvent | Notice]", found)
+
+    def account(self, *, seconds: float | None = None) -> "AsyncSubscription[AccountUpdate | Notice]":
+        """Subscribe to the account; see `stream`."""
+        found = self.stream(Account(), seconds=seconds)
+        return cast("AsyncSubscription[AccountUpdate | Notice]", found)
 
     # ---- connection ----
 
@@ -290,26 +354,25 @@ class AsyncClient(Bridge):
 
     def _connected(self) -> _Link:
         loop = asyncio.get_running_loop()
-        if (
-            self._process != os.getpid()
-        ):  # a forked child: the parent's sockets are not ours to use or to close
-            self._process, self._context, self._link = os.getpid(), zmq.Context(), None
+        if self._sockets.is_inherited:  # a forked child: the parent's are not ours to use or to close
+            self._sockets, self._link = Sockets(), None
             self._core.rename()
         link = self._link
         if link is None or link.loop is not loop or link.closed:
-            if self._context.closed:
+            if self._sockets.closed:
                 raise Unreachable("this client is closed", hint="make a new AsyncClient")
-            if link is not None:
-                link.close()
-            link = self._link = _Link(self._core, self._context, loop)
+            self._sockets.drop_all()
+            link = self._link = _Link(self._core, self._sockets, loop)
         return link
 
     async def close(self) -> None:
         """Close the connection. Can be called again."""
-        if self._link is not None:
-            self._link.close()
+        self.close_now()
+
+    def close_now(self) -> None:
+        """As `close`, for what cannot await."""
         self._core.close()
-        self._context.term()
+        self._sockets.close()
 
     async def __aenter__(self) -> "Self":
         return self

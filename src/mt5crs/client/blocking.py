@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import zmq
 
 from mt5crs.api import Bridge
 from mt5crs.arguments import Bound
-from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of
-from mt5crs.client.link import connect, discard, fill, sender
+from mt5crs.client.core import Core, Health, Immediate, Ping, Sent, keys_for, last_error_of, symbols_of
+from mt5crs.client.link import Sockets, discard, fill, sender
 from mt5crs.errors import BridgeError, Refused, Unreachable
 from mt5crs.last_error import SUCCESS, LastError
 from mt5crs.operation import Operation, P, R, directly
+from mt5crs.topics import Account, Bars, Book, Ticks, Trades
 from mt5crs.wire.messages import Welcome
 from mt5crs.wire.request import Done, Fill
 from mt5crs.wire.session import Session
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from mt5crs.api import Time
     from mt5crs.client.pipeline import Asked, Pipeline
-    from mt5crs.client.streams import Gap, TickBatch
+    from mt5crs.client.streaming.blocking import Subscription
+    from mt5crs.model import TradeEvent
+    from mt5crs.streams import AccountUpdate, AnyEvent, BarBatch, BookSnapshot, Notice, TickBatch
+    from mt5crs.topics import AnyTopic
 
 POLL_MS = 100
 """How long a socket waits before the session is asked what time means for it."""
@@ -40,9 +45,9 @@ _now = time.monotonic
 class _Link:
     """A connection that one thread at a time uses, for one request at a time."""
 
-    def __init__(self, core: Core, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    def __init__(self, core: Core, sockets: Sockets) -> None:
         self.session = core.session()
-        self.socket = connect(context, zmq.DEALER, core.settings.host, core.settings.port, core.keys)
+        self.socket = sockets.connect(zmq.DEALER, core, core.settings.port)
         self.socket.rcvtimeo = self.socket.sndtimeo = POLL_MS
         self._send, self._recv = sender(self.socket), self.socket.recv
 
@@ -106,16 +111,26 @@ class Client(Bridge):
         compress: str | None = None,
     ) -> None:
         flags = {"host": host, "port": port, "timeout": timeout, "keys": keys, "compress": compress}
-        self._core = Core(flags)
-        self._timeout = self._core.settings.timeout
+        self.begin(Core(flags))
+
+    def begin(self, core: Core) -> None:
+        """Be the client of a core."""
+        self._core = core
+        self._timeout = core.settings.timeout
         self.start_afresh()
         _clients.add(self)
+
+    def twin(self) -> Client:
+        """Return another client of the same gateway, with connections and a `last_error` of its own."""
+        other = Client.__new__(Client)
+        other.begin(self._core.another())
+        return other
 
     def start_afresh(self) -> None:
         """Forget the connections without closing them: in a forked child they are the parent's."""
         self._local = threading.local()
         self._lock = threading.Lock()  # the parent's may have been held
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets = Sockets()
         self._idle: list[_Link] = []
         self._links = 0
         self._closed = False
@@ -171,32 +186,81 @@ class Client(Bridge):
         done = self._exchange(lambda session: session.ping(_now(), timeout or self._timeout))
         return Ping(time.perf_counter() - start, done.value)
 
-    def welcome(self) -> Welcome:
+    def welcome(self, timeout: float | None = None) -> Welcome:
         """Return how the gateway introduces itself.
+
+        Args:
+            timeout: Seconds that the answer may take.
 
         Raises:
             ConnectionTimeout: No answer came.
         """
-        done = self._exchange(lambda session: session.greet(_now(), self._timeout))
+        done = self._exchange(lambda session: session.greet(_now(), timeout or self._timeout))
         welcome: Welcome = done.value
         return welcome
 
-    def ticks(self, *symbols: str, seconds: float | None = None) -> Iterator[TickBatch | Gap]:
-        """Yield the ticks of some symbols as they come, in batches.
+    def stream(
+        self,
+        *topics: AnyTopic,
+        seconds: float | None = None,
+        since: Time | None = None,
+        after: str | int | None = None,
+    ) -> Subscription[AnyEvent]:
+        """Subscribe to topics; iterate over what is returned for what comes on them, as it comes.
+
+        Ticks, bars and trade events come each once and in order: what a slow or cut off subscriber has
+        missed is read from history, and what cannot be had any more is a `Gap`. Of books and the account
+        the latest counts. `mt5crs.streams` has what comes.
 
         Args:
-            symbols: Names of symbols.
-            seconds: How long to listen; without it, until the iteration is left.
+            topics: Values of `mt5crs.topics`: `Ticks`, `Bars`, `Book`, `Trades`, `Account`.
+            seconds: How long to listen; without it, until it is closed or left.
+            since: From when on ticks and bars are wanted; from the present on without it.
+            after: The trade event after which they are wanted: the `bookmark` of a subscription, or a serial
+                number, of which nobody can see that it is another record's; the present without it.
 
         Raises:
-            UnknownSymbol: The terminal has no symbol of one of these names.
-            ConnectionTimeout: The gateway has gone silent.
+            ValueError: There is no such topic, or `after` is no such place.
+            UnknownSymbol: The terminal has no symbol of that name.
+            ConnectionTimeout: The gateway does not answer.
         """
-        from mt5crs.client.streams import follow_ticks
+        from mt5crs.client.streaming.blocking import Subscription
 
-        for symbol in symbols:
+        wanted = self._core.wanted(topics, since, after)
+        for symbol in symbols_of(wanted.topics):
             self._core.check_symbol(symbol, self.symbol_info_tick(symbol))
-        return follow_ticks(self._core, self.welcome().stream_port, symbols, seconds)
+        return Subscription(self._core, wanted, self.welcome().stream_port, self.twin, seconds)
+
+    def ticks(
+        self, *symbols: str, seconds: float | None = None, since: Time | None = None
+    ) -> Subscription[TickBatch | Notice]:
+        """Subscribe to the ticks of symbols; see `stream`."""
+        found = self.stream(*(Ticks(symbol) for symbol in symbols), seconds=seconds, since=since)
+        return cast("Subscription[TickBatch | Notice]", found)
+
+    def bars(
+        self, symbol: str, timeframe: int, *, seconds: float | None = None, since: Time | None = None
+    ) -> Subscription[BarBatch | Notice]:
+        """Subscribe to the bars of a symbol, each when the terminal has closed it; see `stream`."""
+        found = self.stream(Bars(symbol, timeframe), seconds=seconds, since=since)
+        return cast("Subscription[BarBatch | Notice]", found)
+
+    def book(self, symbol: str, *, seconds: float | None = None) -> Subscription[BookSnapshot | Notice]:
+        """Subscribe to the depth of market of a symbol; see `stream`."""
+        found = self.stream(Book(symbol), seconds=seconds)
+        return cast("Subscription[BookSnapshot | Notice]", found)
+
+    def trades(
+        self, *, seconds: float | None = None, after: str | int | None = None
+    ) -> Subscription[TradeEvent | Notice]:
+        """Subscribe to what becomes of orders, deals and positions; see `stream`."""
+        found = self.stream(Trades(), seconds=seconds, after=after)
+        return cast("Subscription[TradeEvent | Notice]", found)
+
+    def account(self, *, seconds: float | None = None) -> Subscription[AccountUpdate | Notice]:
+        """Subscribe to the account; see `stream`."""
+        found = self.stream(Account(), seconds=seconds)
+        return cast("Subscription[AccountUpdate | Notice]", found)
 
     def pipeline(self) -> Pipeline:
         """Ask for several operations in one trip; their values are there when the block has ended.
@@ -233,9 +297,17 @@ class Client(Bridge):
         ]
 
     def health(self, timeout: float | None = None) -> Health:
-        """Return how gateway, terminal, trade server and trading are; a failure is told, not raised."""
+        """Return how gateway, streams, terminal, trade server and trading are; a failure is told, not raised.
+
+        Args:
+            timeout: Seconds that the gateway's answer may take; a beat is waited for as long, 3 s at most.
+        """
+        from mt5crs.client.streaming.socket import hears_beat
+
         try:
-            return Health.of(self.ping(timeout))
+            ping = self.ping(timeout)
+            port = self.welcome(timeout).stream_port
+            return Health.of(ping, hears_beat(self._core, port, timeout or self._timeout))
         except BridgeError as error:
             return Health.of(error)
 
@@ -325,7 +397,7 @@ class Client(Bridge):
                 raise Unreachable("this client is closed", hint="make a new Client")
             self._links += 1
         try:
-            return _Link(self._core, self._context)
+            return _Link(self._core, self._sockets)
         except BaseException:
             self._gone()
             raise
@@ -336,14 +408,14 @@ class Client(Bridge):
             self.close()
 
     def _drop(self, link: _Link) -> None:
-        link.socket.close()
+        self._sockets.drop(link.socket)
         self._gone()
 
     def _gone(self) -> None:
         with self._lock:
             self._links -= 1
             if self._closed and not self._links:
-                self._context.term()
+                self._sockets.close()
 
     def close(self) -> None:
         """Close the connections; calls in progress in other threads end first. Can be called again."""
@@ -351,7 +423,7 @@ class Client(Bridge):
         with self._lock:
             first, self._closed = not self._closed, True
             if first and not self._links:
-                self._context.term()
+                self._sockets.close()
         while self._idle:
             try:
                 link = self._idle.pop()

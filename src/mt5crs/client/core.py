@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, final, get_args
 
 from mt5crs._version import __version__
 from mt5crs.arguments import ArgumentError, Bound
 from mt5crs.arguments import key as checked_key
+from mt5crs.arguments import time as checked_time
 from mt5crs.errors import BridgeError, OutcomeUnknown, SettingError, UnknownSymbol, Unreachable
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
 from mt5crs.settings import Settings, address
+from mt5crs.timeframes import NAMES
+from mt5crs.topics import AnyTopic, Bars, Beat, Book, Ticks, Trades
 from mt5crs.wire.messages import Pong
 from mt5crs.wire.packing import can_pack
 from mt5crs.wire.packs import Packs
@@ -22,6 +26,8 @@ from mt5crs.wire.pins import Pins
 from mt5crs.wire.session import Session, Sign
 
 if TYPE_CHECKING:
+    from mt5crs.api import Time
+    from mt5crs.client.streaming.stream import Wanted
     from mt5crs.security.keys import ClientKeys
 
 log = logging.getLogger(__name__)
@@ -107,6 +113,7 @@ class Health(NamedTuple):
 
     Attributes:
         gateway: Whether the gateway (the GTW node) answers.
+        streams: Whether what it publishes arrives; None where that is not known.
         terminal: Whether its terminal does; None where that is not known.
         broker: Whether the terminal is connected to its trade server.
         account: Whether it is logged in to the gateway's account.
@@ -116,6 +123,7 @@ class Health(NamedTuple):
     """
 
     gateway: bool
+    streams: bool | None
     terminal: bool | None
     broker: bool | None
     account: bool | None
@@ -124,26 +132,38 @@ class Health(NamedTuple):
     why: str
 
     @classmethod
-    def of(cls, ping: Ping | BridgeError) -> Health:
-        """Return what a ping tells, or its failure."""
+    def of(cls, ping: Ping | BridgeError, streams: bool | None = None) -> Health:
+        """Return what a ping tells, or its failure, and whether a beat came behind it."""
         if isinstance(ping, BridgeError):
-            return cls(False, None, None, None, None, None, ping.message)
+            return cls(False, None, None, None, None, None, None, ping.message)
         state = ping.pong.state
         answers, broker, account = (bool(state.get(name)) for name in ("answers", "broker", "account"))
         refused: str = state.get("orders", {}).get("trading", "")
+        unrecorded: str = state.get("trades", "")
         why = [
             words
             for is_so, words in (
+                (
+                    streams is not False,
+                    "what the gateway publishes does not arrive: is its stream port open?",
+                ),
                 (answers, "the terminal does not answer"),
                 (broker or not answers, "the terminal has no connection to its trade server"),
                 (account or not answers, "the terminal is not logged in to the gateway's account"),
                 (not refused, refused),
+                (not unrecorded, unrecorded),
             )
             if not is_so
         ]
         known = answers or None
         trading = answers and account and not refused
-        return cls(True, answers, known and broker, known and account, trading, ping.seconds, "; ".join(why))
+        seconds, words = ping.seconds, "; ".join(why)
+        return cls(True, streams, answers, known and broker, known and account, trading, seconds, words)
+
+
+def symbols_of(topics: Sequence[AnyTopic]) -> list[str]:
+    """Return the symbols of topics, each once."""
+    return [*dict.fromkeys(topic.symbol for topic in topics if isinstance(topic, Ticks | Bars | Book))]
 
 
 def fresh_key() -> str:
@@ -214,10 +234,9 @@ class Core:
         self.settings = Settings.read(flags)
         self._compress = usable_compression(self.settings)
         self._has_told = False
-        self.rename()
-        self.watches: set[tuple[str, str]] = set()
-        self.pins = Pins()
         self.close: Callable[[], None] = _nothing
+        self.begin()
+        self.pins = Pins()
         self.keys = load_keys(self.settings)
         self._sign: Sign | None = None
         if self.keys is not None and self.settings.keys is not None:
@@ -226,11 +245,50 @@ class Core:
             self._sign = RequestSigner(self.keys)
             heads = KeptHeads(self.settings.keys)
             self.pins, self.close = heads.pins, heads.close
+
+    def begin(self) -> None:
+        """Be a client that has watched nothing yet, and has no file of heads to let go of."""
+        self.rename()
+        self.watches: set[tuple[str, str]] = set()
+        self.close = _nothing
         self._open = True
 
     def rename(self) -> None:
         """Take a new name: what was forked is another client to the gateway."""
         self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
+
+    def another(self) -> Core:
+        """Return the core of another client of the same gateway, which keeps to what this one keeps to."""
+        other = copy(self)
+        other.begin()
+        return other
+
+    def wanted(self, topics: Sequence[AnyTopic], since: Time | None, after: str | int | None) -> Wanted:
+        """Return what is to be subscribed to.
+
+        Raises:
+            TypeError: Something is no topic, or no time.
+            ValueError: It cannot be.
+        """
+        from mt5crs.client.streaming.stream import Wanted
+        from mt5crs.streams import Bookmark
+
+        if not topics:
+            raise ValueError("nothing to subscribe to: name a topic (see mt5crs.topics)")
+        for topic in topics:
+            if type(topic) not in get_args(AnyTopic):
+                raise TypeError(f"{topic!r} is no topic: Ticks({topic!r}), say, of mt5crs.topics is one")
+            if isinstance(topic, Beat):
+                raise ValueError("the beat is part of every subscription, and of none alone")
+            if isinstance(topic, Bars) and topic.timeframe not in NAMES:
+                raise ValueError(f"{topic.timeframe!r} is not a TIMEFRAME_* value")
+        if after is not None and Trades() not in topics:
+            raise ValueError("`after` is a place among trade events: it needs the topic Trades()")
+        try:
+            start = None if since is None else checked_time(since)
+        except ArgumentError:
+            raise TypeError(f"since={since!r} is no time: a datetime, or epoch seconds") from None
+        return Wanted(list(dict.fromkeys(topics)), start, None if after is None else Bookmark.of(after))
 
     @property
     def where(self) -> str:

@@ -8,7 +8,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from mt5crs.client.core import Core
-from mt5crs.client.link import connect
+from mt5crs.client.link import Sockets
 from mt5crs.errors import BridgeError, ConnectionTimeout, KeyRefused, WrongGateway
 
 PATIENCE_MS = 1000
@@ -40,17 +40,12 @@ def diagnosed(core: Core, failure: BridgeError) -> BridgeError:
 
 def _handshake(core: Core) -> int:
     """Connect once; return the event that ended the handshake, 0 where none came."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    sockets = Sockets()
     try:
-        dealer = connect(context, zmq.DEALER, core.settings.host, core.settings.port, core.keys)
-        monitor = dealer.get_monitor_socket(_ENDS | _FAILED | _REFUSED)
-        try:
-            return int(recv_monitor_message(monitor)["event"]) if monitor.poll(PATIENCE_MS) else 0
-        finally:
-            dealer.disable_monitor()
-            monitor.close()
+        _, monitor = sockets.connect_once(zmq.DEALER, core, core.settings.port, _ENDS | _FAILED | _REFUSED)
+        return int(recv_monitor_message(monitor)["event"]) if monitor.poll(PATIENCE_MS) else 0
     finally:
-        context.destroy(linger=0)
+        sockets.close()
 
 
 def _refused(core: Core) -> KeyRefused:

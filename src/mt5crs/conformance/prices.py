@@ -230,6 +230,44 @@ def _ticks_from(mt5: Any, desk: Desk) -> object:
     return first.tolist() == ticks[:count].tolist()
 
 
+@RULES.rule("ticks_second", "Ticks from a second begin with its first, equal times too", "D")
+def _ticks_second(mt5: Any, desk: Desk) -> object:
+    ticks = _ticks(mt5, desk, mt5.COPY_TICKS_ALL)
+    seconds = ticks["time"].tolist()
+    busiest = max(seconds[len(seconds) // 2 :], key=seconds.count)
+    own = ticks[ticks["time"] == busiest].tolist()
+    counts = {"one": 1, "some": (len(own) + 1) // 2, "every": len(own)}
+    found = {
+        name: (mt5.copy_ticks_from(desk.name, busiest, count, mt5.COPY_TICKS_ALL).tolist(), own[:count])
+        for name, count in counts.items()
+    }
+    return wrong(**found)
+
+
+def _new_tick(desk: Desk) -> None:
+    """Wait for a tick."""
+    last = desk.tick.time_msc
+    if not desk.until(lambda: desk.tick.time_msc != last):
+        raise NotApplicable(f"no tick of {desk.name} came")
+
+
+@RULES.rule("ticks_added", "New ticks come behind those that were there, equal times too", "K", True)
+def _ticks_added(mt5: Any, desk: Desk) -> object:
+    second = int(desk.tick.time)
+    before = mt5.copy_ticks_from(desk.name, second, 10_000, mt5.COPY_TICKS_ALL).tolist()
+    _new_tick(desk)
+    after = mt5.copy_ticks_from(desk.name, second, 10_000, mt5.COPY_TICKS_ALL).tolist()
+    return 0 < len(before) < len(after) and after[: len(before)] == before
+
+
+@RULES.rule("closed", "A bar before the present one does not change any more", "K", True)
+def _closed(mt5: Any, desk: Desk) -> object:
+    before = mt5.copy_rates_from_pos(desk.name, mt5.TIMEFRAME_M1, 1, 3).tolist()
+    _new_tick(desk)
+    after = mt5.copy_rates_from_pos(desk.name, mt5.TIMEFRAME_M1, 0, 10).tolist()
+    return all(bar in after[:-1] for bar in before)
+
+
 @RULES.rule("ticks_info", "COPY_TICKS_INFO keeps the ticks that changed bid or ask", "D")
 def _ticks_info(mt5: Any, desk: Desk) -> object:
     every, info = (_ticks(mt5, desk, flags) for flags in (mt5.COPY_TICKS_ALL, mt5.COPY_TICKS_INFO))

@@ -5,7 +5,9 @@ connection's `User-Id`, which the server reads from every message, so that a key
 nothing from the next message on.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from mt5crs.security.policy import ANONYMOUS, Principal
@@ -14,9 +16,12 @@ if TYPE_CHECKING:
     from mt5crs.security.ring import KeyRing
 
 ENDPOINT = "inproc://zeromq.zap.01"
-DOMAIN = b"mt5crs"
+DOMAIN, STREAMS = b"mt5crs", b"mt5crs.streams"
+"""What the transport calls the command socket and the stream socket when it asks."""
 VERSION = b"1.0"
 GRANTED = b"200"
+BARRED = b"300"
+"""Not now: the peer is told nothing, and tries again by itself."""
 REFUSED = b"400"
 
 
@@ -38,11 +43,19 @@ class Access:
     Args:
         ring: The keys that are known; None for a gateway without keys.
         admits: Says whether an address may connect.
+        clock: Seconds.
     """
 
-    def __init__(self, ring: "KeyRing | None", admits: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        ring: "KeyRing | None",
+        admits: Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ring = ring
         self._admits = admits
+        self._clock = clock
+        self._barred: dict[str, float] = {}  # until when, by the keys' ids
         self._known: dict[str, Principal] = {} if ring is None else dict(ring.by_id)
 
     @property
@@ -74,6 +87,12 @@ class Access:
         let_in = {each.name for key_id, each in self._known.items() if before.get(key_id) is not each}
         return Change(sorted(let_in), sorted(out))
 
+    def bar(self, key_id: str, seconds: float) -> None:
+        """Let nobody with a key connect to the stream socket for a while."""
+        now = self._clock()
+        self._barred = {each: until for each, until in self._barred.items() if until > now}
+        self._barred[key_id] = now + seconds
+
     def answer(self, frames: list[bytes]) -> list[bytes]:
         """Return the reply to a request of the transport.
 
@@ -83,7 +102,7 @@ class Access:
         if len(frames) < 2 or frames[0] != VERSION:
             return _reply(frames[1] if len(frames) > 1 else b"", b"500", "not a ZAP 1.0 request")
         request = frames[1]
-        if len(frames) < 6 or frames[2] != DOMAIN or frames[5] != self.mechanism:
+        if len(frames) < 6 or frames[2] not in {DOMAIN, STREAMS} or frames[5] != self.mechanism:
             return _reply(request, REFUSED, f"{self.mechanism.decode()} is required")
         if not self._admits(frames[3].decode(errors="replace")):
             return _reply(request, REFUSED, "address not allowed")
@@ -92,6 +111,8 @@ class Access:
         principal = self._principal(frames[6:])
         if principal is None:
             return _reply(request, REFUSED, "unknown key")
+        if frames[2] == STREAMS and self._barred.get(principal.key_id, -inf) > self._clock():
+            return _reply(request, BARRED, "it has flooded the streams")
         return _reply(request, GRANTED, "OK", principal.key_id)
 
     def _principal(self, credentials: list[bytes]) -> Principal | None:

@@ -37,6 +37,7 @@ class Channel:
         name: See above.
         sequence: The number of the last message.
         due: When what is pending may be sent; seconds on the gateway's clock, `inf` where nothing is.
+        quiet_due: When it is to be told again where the topic stands, if nothing comes before.
     """
 
     def __init__(self, name: bytes, epoch: int, sequence: int) -> None:
@@ -44,36 +45,47 @@ class Channel:
         self.sequence = sequence
         self.due = inf
         self._epoch = epoch
+        self.quiet_due = inf
         self._sent = -inf
-        self._quiet_due = inf
         self._pause = QUIET_FIRST
 
     def take(self, news: News, now: float) -> None:
         """Take in what is new."""
         raise NotImplementedError
 
-    def mark(self, now: float) -> Iterator[Frames]:
-        """Tell where the topic stands, if that is known."""
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known where the topic stands."""
         raise NotImplementedError
+
+    def mark(self, now: float) -> Iterator[Frames]:
+        """Tell where the topic stands, or that this is not known: to who has just subscribed, and to all."""
+        if self.quiet_due == inf:
+            self._is_quiet_from(now)
+        return self._mark(now)
 
     def flush(self, now: float) -> Iterator[Frames]:
         """Send what is pending."""
         self.due = inf
         self._sent = now
-        self._quiet_due = now + QUIET_FIRST
-        self._pause = QUIET_FIRST
+        self._is_quiet_from(now)
         return self._pending(now)
+
+    def remind(self, now: float) -> Iterator[Frames]:
+        """Tell again where a topic stands on which nothing has come for a while."""
+        self.quiet_due = now + self._pause
+        self._pause = min(2 * self._pause, QUIET_LAST)
+        return self._mark(now)
+
+    def _mark(self, now: float) -> Iterator[Frames]:
+        raise NotImplementedError
 
     def _pending(self, now: float) -> Iterator[Frames]:
         raise NotImplementedError
 
-    def quiet(self, now: float) -> Iterator[Frames]:
-        """Tell again where the topic stands, where nothing has come on it for a while."""
-        if now < self._quiet_due:
-            return
-        self._quiet_due = now + self._pause
-        self._pause = min(2 * self._pause, QUIET_LAST)
-        yield from self.mark(now)
+    def _is_quiet_from(self, now: float) -> None:
+        self._pause = QUIET_FIRST
+        self.quiet_due = now + QUIET_FIRST
 
     def _has(self, now: float) -> None:
         """Note that something is pending."""
@@ -84,46 +96,61 @@ class Channel:
         return self.sequence
 
 
+Place = tuple[int, int]
+
+
 class _Rows(Channel):
     """Rows with a place in a history."""
 
     def __init__(self, name: bytes, epoch: int, sequence: int) -> None:
         super().__init__(name, epoch, sequence)
-        self._place: tuple[int, int] | None = None  # of what was sent
-        self._arrays: list[Any] = []
+        self._place: Place | None = None  # behind what was sent
+        self._end: Place | None = None  # behind what was taken
+        self._stretches: list[tuple[Place, list[Any]]] = []
 
-    def _take(self, place: tuple[int, int], rows: "TicksArray | RatesArray", now: float) -> None:
+    def _take(self, place: Place, rows: "TicksArray | RatesArray", now: float) -> None:
         if self._place is None:
-            self._place = place
-            self._quiet_due = now  # who subscribed before it was known learns it now
-        if len(rows):
-            self._arrays.append(rows)
-            self._has(now)
+            self._place = self._end = place
+        if not len(rows):
+            return
+        if not self._stretches or place != self._end:  # what the terminal itself missed is told as missing
+            self._stretches.append((place, []))
+        self._stretches[-1][1].append(rows)
+        self._end = self._after(place, rows)
+        self._has(now)
 
-    def _after(self, rows: Any) -> tuple[int, int]:
-        """Return the place behind rows that come next."""
+    def _after(self, place: Place, rows: Any) -> Place:
+        """Return the place behind rows that come after another one."""
         raise NotImplementedError
 
-    def mark(self, now: float) -> Iterator[Frames]:
-        """See `Channel.mark`."""
+    @property
+    def is_known(self) -> bool:
+        """See `Channel.is_known`."""
+        return self._place is not None
+
+    def _mark(self, now: float) -> Iterator[Frames]:
         if self._place is not None:
             yield [self.name, encode(Batch(self.sequence, self._epoch, int(now * 1000), self._place, 0))]
 
     def _pending(self, now: float) -> Iterator[Frames]:
-        arrays, self._arrays = self._arrays, []
-        if len(arrays) == 1:
-            rows = arrays[0]
-        else:
-            import numpy
+        stretches, self._stretches = self._stretches, []
+        for start, arrays in stretches:
+            rows, place = _joined(arrays), start
+            for first in range(0, len(rows), BATCH_ROWS):
+                part = rows[first : first + BATCH_ROWS]
+                batch = Batch(self._next(), self._epoch, int(now * 1000), place, len(part))
+                place = self._after(place, part)
+                yield [self.name, encode(batch), part.view("u1").data]
+        self._place = self._end
 
-            # As bytes: NumPy copies structured rows field by field.
-            rows = numpy.concatenate([array.view("u1") for array in arrays]).view(arrays[0].dtype)
-        for first in range(0, len(rows), BATCH_ROWS):
-            part = rows[first : first + BATCH_ROWS]
-            assert self._place is not None  # noqa: S101 - it came with the first rows
-            batch = Batch(self._next(), self._epoch, int(now * 1000), self._place, len(part))
-            self._place = self._after(part)
-            yield [self.name, encode(batch), part.view("u1").data]
+
+def _joined(arrays: list[Any]) -> Any:
+    if len(arrays) == 1:
+        return arrays[0]
+    import numpy
+
+    # As bytes: NumPy copies structured rows field by field.
+    return numpy.concatenate([array.view("u1") for array in arrays]).view(arrays[0].dtype)
 
 
 class TickChannel(_Rows):
@@ -134,9 +161,8 @@ class TickChannel(_Rows):
         if isinstance(news, NewTicks):
             self._take(news.start, news.ticks, now)
 
-    def _after(self, rows: "TicksArray") -> tuple[int, int]:
-        assert self._place is not None  # noqa: S101 - as above
-        return Cursor(*self._place).after(rows)
+    def _after(self, place: Place, rows: "TicksArray") -> Place:
+        return Cursor(*place).after(rows)
 
 
 class BarChannel(_Rows):
@@ -147,7 +173,7 @@ class BarChannel(_Rows):
         if isinstance(news, NewBars):
             self._take((news.after, 0), news.bars, now)
 
-    def _after(self, rows: "RatesArray") -> tuple[int, int]:
+    def _after(self, place: Place, rows: "RatesArray") -> Place:
         return int(rows["time"][-1]), 0
 
 
@@ -156,20 +182,25 @@ class StateChannel(Channel):
 
     def __init__(self, name: bytes, epoch: int, sequence: int) -> None:
         super().__init__(name, epoch, sequence)
-        self._value: list[Any] | None = None
+        self._new: list[Any] = []
+        self._value: list[Any] | None = None  # that was sent
 
     def take(self, news: News, now: float) -> None:
         """See `Channel.take`."""
         if isinstance(news, NewState):
-            self._value = news.value
+            self._new = news.value
             self._has(now)
 
-    def mark(self, now: float) -> Iterator[Frames]:
-        """See `Channel.mark`: the state is told again."""
-        if self._value is not None and self.sequence:
-            yield self._message(self.sequence, now)
+    @property
+    def is_known(self) -> bool:
+        """See `Channel.is_known`; before the first state was sent there is none to tell again."""
+        return self._value is not None
+
+    def _mark(self, now: float) -> Iterator[Frames]:
+        yield self._message(self.sequence, now)
 
     def _pending(self, now: float) -> Iterator[Frames]:
+        self._value = self._new
         yield self._message(self._next(), now)
 
     def _message(self, sequence: int, now: float) -> Frames:
@@ -182,6 +213,11 @@ class TradeRecord(Protocol):
     @property
     def place(self) -> tuple[str, int] | None:
         """The record's id and the serial number of its last event; None while that is not known."""
+        ...
+
+    @property
+    def due(self) -> float:
+        """When it is to be given a turn again, on the gateway's clock; `inf` where it needs none."""
         ...
 
     def look(self) -> None:
@@ -205,40 +241,46 @@ class TradeChannel(Channel):
         epoch: The gateway process.
         sequence: The number of the last message of this topic.
         record: Where events are.
+
+    Attributes:
+        record: See above.
     """
 
     def __init__(self, name: bytes, epoch: int, sequence: int, record: TradeRecord) -> None:
         super().__init__(name, epoch, sequence)
-        self._record = record
+        self.record = record
         self._place: tuple[str, int] | None = None  # of what was sent
 
     def take(self, news: News, now: float) -> None:
         """See `Channel.take`."""
-        self._record.look()
+        self.record.look()
 
     def see(self, now: float) -> None:
         """See whether there are events that were not sent."""
-        place = self._record.place
+        place = self.record.place
         if place is None or place == self._place:
             return
         if self._place is None or self._place[0] != place[0]:
             self._place = place  # the stream begins with the present
-            self._quiet_due = now
         else:
             self._has(now)
 
-    def mark(self, now: float) -> Iterator[Frames]:
-        """See `Channel.mark`."""
-        if self._place is not None:
-            log, serial = self._place
-            yield [self.name, encode(Events(self.sequence, self._epoch, int(now * 1000), log, serial, []))]
+    @property
+    def is_known(self) -> bool:
+        """See `Channel.is_known`."""
+        return self._place is not None
+
+    def _mark(self, now: float) -> Iterator[Frames]:
+        log, serial = self._place or ("", 0)
+        yield [self.name, encode(Events(self.sequence, self._epoch, int(now * 1000), log, serial, []))]
 
     def _pending(self, now: float) -> Iterator[Frames]:
         assert self._place is not None  # noqa: S101 - `see` is what says that something is pending
         log, serial = self._place
-        events = self._record.since(serial)
+        events = self.record.since(serial)
         self._place = log, serial + len(events)
         yield [
             self.name,
             encode(Events(self._next(), self._epoch, int(now * 1000), log, serial, events)),
         ]
+        self.see(now)  # there may be more than fit in a message

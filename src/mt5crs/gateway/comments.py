@@ -38,12 +38,13 @@ class Comments:
         """Return a result of one of `PLACES` with each comment as its user wrote it."""
         place = PLACES[name]
         return (
-            Result([self._restored(row, place) for row in result.value], result.error)
+            Result([self.restored(row, place) for row in result.value], result.error)
             if result.value
             else result
         )
 
-    def _restored(self, row: Sequence[Any], place: int) -> Sequence[Any]:
+    def restored(self, row: Sequence[Any], place: int) -> Sequence[Any]:
+        """Return a row with its comment, which is at a place of it, as its user wrote that."""
         found = tags.read(row[place])
         if found is None or not self.is_ours(found):
             return row

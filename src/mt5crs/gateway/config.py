@@ -12,6 +12,7 @@ from mt5crs.gateway.policyfile import PolicyFile
 from mt5crs.gateway.recovery import HORIZON
 from mt5crs.journal.store import Journal
 from mt5crs.security.keys import GatewayKeys
+from mt5crs.trades.record import TradeFile
 
 if TYPE_CHECKING:
     from mt5crs.security.signing import Signer
@@ -30,6 +31,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         journal: The file that keeps every order and its outcome; in memory without it.
         horizon: Seconds in doubt after which an order without a trace was not carried out.
         policy: The file that says what orders may do; without it there are no limits.
+        stream_queue: Messages that wait for one slow subscriber at most, each up to `BATCH_ROWS` rows: 32 MB.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +43,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     journal: Path | None = None
     horizon: float = HORIZON
     policy: Path | None = None
+    stream_queue: int = 512
 
     def open_keys(self) -> GatewayKeys | None:
         """Read the keys, None without; may ask for their passphrase.
@@ -73,6 +76,18 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             return Journal(self.journal, account)
         return Journal(self.journal, account, sign=signer.sign, public=signer.public)
 
+    def open_record(self, account: str) -> TradeFile:
+        """Open the record of an account's trade events, a file beside the journal: `JOURNAL.LOGIN.trades`.
+
+        Raises:
+            SettingError: Another gateway uses it, it is another account's, or it is no such record.
+            RecordUnusable: It cannot be used for now.
+        """
+        if self.journal is None:
+            return TradeFile(None, account)
+        login = account.partition("@")[0]  # a journal may be that of several accounts
+        return TradeFile(self.journal.with_name(f"{self.journal.name}.{login}.trades"), account)
+
     def check(self) -> None:
         """Refuse what cannot work and what is not safe.
 
@@ -86,6 +101,8 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise SettingError(f"port and stream port are both {self.port}", hint="give them different ports")
         if not 0 < self.horizon < inf:
             raise SettingError(f"horizon {self.horizon:g}", hint="a number of seconds above 0")
+        if self.stream_queue < 1:
+            raise SettingError(f"stream queue {self.stream_queue}", hint="a number of messages from 1")
         if self.keys is None and not self.insecure and not self.is_loopback:
             raise SettingError(
                 f"{self.host} can be reached from other machines, and there are no keys",

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -25,12 +26,14 @@ from mt5crs.gateway.orders import Orders
 from mt5crs.gateway.policyfile import PolicyFile
 from mt5crs.gateway.rates import Rates
 from mt5crs.gateway.recovery import HORIZON, Recovery
+from mt5crs.gateway.tradewatch import TradeWatch
 from mt5crs.journal.notices import Notices
 from mt5crs.journal.states import NoticeKind
 from mt5crs.journal.store import PRUNED_AT_ONCE, Journal
 from mt5crs.operation import Kind
 from mt5crs.principals import GATEWAY
 from mt5crs.terminal.port import TerminalPort
+from mt5crs.trades.record import TradeFile
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Desk:
         horizon: See `mt5crs.gateway.recovery.HORIZON`.
         clock: Nanoseconds since the epoch, UTC.
         policy: The policy and its file; no limits without it.
+        open_record: Opens the record of trade events of an account; one in memory without it.
 
     Attributes:
         counters: How often what happened, by name.
@@ -64,6 +68,7 @@ class Desk:
         orders: The trade requests.
         operations: Carries operations out.
         rates: How often the keys may ask.
+        trades: What becomes of orders, deals and positions.
         clock: Nanoseconds since the epoch, UTC.
     """
 
@@ -74,9 +79,10 @@ class Desk:
         horizon: float = HORIZON,
         clock: Callable[[], int] = time.time_ns,
         policy: PolicyFile | None = None,
+        open_record: Callable[[str], TradeFile] | None = None,
     ) -> None:
         account = str(terminal.account)
-        opens = open_journal or in_memory
+        opens, opens_record = open_journal or in_memory, open_record or partial(TradeFile, None)
         self.clock = clock
         self._terminal = terminal
         self._next_pruning = 0.0
@@ -89,8 +95,22 @@ class Desk:
         self.orders = Orders(terminal, lambda: opens(account), self.guard, self.counters, clock)
         self.guard.looked = self.orders.note_facts
         comments = Comments(lambda: self.orders.journal)
-        self.operations = Operations(terminal, self.orders, self.guard, comments, self.counters)
         self._recovery = Recovery(terminal, self.orders, comments, horizon)
+        try:
+            self.trades = TradeWatch(
+                terminal,
+                lambda: opens_record(account),
+                self.orders,
+                comments,
+                self._recovery.explains,
+                horizon,
+                clock,
+            )
+        except BaseException:
+            self.orders.close()
+            raise
+        self.orders.told = self.trades.look
+        self.operations = Operations(terminal, self.orders, self.guard, comments, self.trades, self.counters)
         self._clearing = Clearing(terminal, self.orders, self.guard, clock)
 
     def _rates(self, name: str) -> Mapping[Kind, float]:
@@ -147,7 +167,7 @@ class Desk:
             due = RETRY
         if now >= self._next_pruning:
             self._prune(now)
-        return due
+        return min(due, self.trades.pass_time(now))
 
     def _prune(self, now: float) -> None:
         self._next_pruning = now + PRUNE_EVERY
@@ -183,11 +203,13 @@ class Desk:
             "lanes": dict(condition.lanes),
             "orders": self.orders.state(),
             "guard": self.guard.state(is_admin=is_admin),
+            "trades": self.trades.state(is_admin=is_admin),
             "counters": dict(self.counters),
         }
 
     def close(self) -> None:
-        """Let the journal go."""
+        """Let the journal and the record of trade events go."""
+        self.trades.close()
         self._notices.flush(inf)
         self.orders.close()
 

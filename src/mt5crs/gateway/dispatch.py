@@ -363,7 +363,9 @@ class Dispatch:
             raise BadArguments(f"{op.name}: {error.__cause__ or error}") from error
         until = ask.deadline / 1000 if ask.deadline else inf
         if op.name in Operations.OWN:
-            caller = Caller(principal.name, holder, ask.key, until, now, principal.kinds, signed)
+            caller = Caller(
+                principal.name, holder, ask.key, until, now, principal.kinds, signed, principal.streams
+            )
             result = self._operations.carry_out(op, wire, caller)
         else:
             result = self._terminal.call(op, wire, until)

@@ -6,14 +6,17 @@ from typing import Any, ClassVar, NamedTuple
 
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import ArgumentError
-from mt5crs.errors import BadArguments
+from mt5crs.errors import BadArguments, Denied
 from mt5crs.gateway.comments import PLACES, Comments
 from mt5crs.gateway.guarding import Guard
 from mt5crs.gateway.orders import Orders
+from mt5crs.gateway.tradewatch import TradeWatch
 from mt5crs.gateway.watches import Watches
 from mt5crs.last_error import CALL_FAILED, SUCCESS
 from mt5crs.operation import Kind, Operation, Result, done
 from mt5crs.terminal.port import Deferred, TerminalPort, changed, then
+from mt5crs.topics import Trades
+from mt5crs.wire.topics import KINDS
 
 Answer = Result | Deferred
 
@@ -29,6 +32,7 @@ class Caller(NamedTuple):
         now: Seconds on the gateway's clock.
         kinds: The operations that the principal may carry out.
         signed: The request as its client signed it; empty where it did not need to.
+        streams: The private streams that the principal was granted.
     """
 
     principal: str
@@ -38,6 +42,7 @@ class Caller(NamedTuple):
     now: float
     kinds: frozenset[Kind] = frozenset()
     signed: bytes = b""
+    streams: frozenset[str] = frozenset()
 
 
 class Operations:
@@ -48,6 +53,7 @@ class Operations:
         orders: The trade requests.
         guard: What judges them.
         comments: Takes tags off comments.
+        trades: What becomes of orders, deals and positions.
         counters: How often what happened, by name.
 
     Attributes:
@@ -60,12 +66,14 @@ class Operations:
         orders: Orders,
         guard: Guard,
         comments: Comments,
+        trades: TradeWatch,
         counters: defaultdict[str, int],
     ) -> None:
         self._terminal = terminal
         self._orders = orders
         self._guard = guard
         self._comments = comments
+        self._trades = trades
         self._counters = counters
         self._watches = Watches()
 
@@ -88,6 +96,17 @@ class Operations:
     def _commented(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
         answer = self._terminal.call(op, wire, caller.until)
         return changed(answer, lambda result: self._comments.restore(op.name, result))
+
+    # ---- trade events ----
+
+    def _trade_events(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        _check_stream(op, caller)
+        after, count, log = wire
+        return self._trades.events(after, count, log)
+
+    def _trade_log(self, op: Operation[..., Any], wire: Any, caller: Caller) -> Answer:
+        _check_stream(op, caller)
+        return self._trades.log()
 
     # ---- the guard ----
 
@@ -149,8 +168,20 @@ class Operations:
         "shutdown": _shutdown,
         "order_send": _order_send,
         "outcome": _outcome,
+        "trade_events": _trade_events,
+        "trade_log": _trade_log,
         "kill": _kill,
         "resume": _resume,
         "limits": _limits,
         **dict.fromkeys(PLACES, _commented),
     }
+
+
+def _check_stream(op: Operation[..., Any], caller: Caller) -> None:
+    """Refuse to tell what only the subscribers of trade events may know."""
+    stream = KINDS[Trades]
+    if stream not in caller.streams:
+        raise Denied(
+            f"{caller.principal} was not granted the stream {stream!r}, and may not {op.name}",
+            hint=f"ask the gateway's owner for a key with `--stream {stream}`",
+        )

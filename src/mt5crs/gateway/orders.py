@@ -74,6 +74,7 @@ class Orders:
     Attributes:
         server_time: The trade server's time.
         latest_symbol: The symbol of the latest order, until somebody has looked at it.
+        told: Called when the terminal has answered for orders.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Orders:
         self._held: dict[tuple[str, str], Order] = {}
         self.server_time = guard.server_time
         self.latest_symbol = ""
+        self.told: Callable[[], None] = lambda: None
         self._out: dict[int, float] = {}  # entries that the terminal owes an answer to, and since when
         self._line = Line(self._judge, self._refuse, self.see_time, self.server_time)
         self._custody = Custody(open_journal, self._take_up, counters)
@@ -362,6 +364,7 @@ class Orders:
                 order.doubtful = result
             if entry.state not in OPEN:
                 self.settle(entry, result if step.step is not Step.DOUBT else None)
+        self.told()
 
     def settle(self, entry: Entry, result: Result | None = None) -> None:
         """Let whoever waits for an entry have its outcome."""

@@ -9,6 +9,37 @@ BURST = 1.0
 """Seconds' worth of requests that may come at once."""
 
 
+class Bucket:
+    """What is left of what may be taken at once; it fills again with time.
+
+    Args:
+        left: What there is.
+        since: As of when.
+    """
+
+    __slots__ = ("_left", "_since")
+
+    def __init__(self, left: float, since: float) -> None:
+        self._left = left
+        self._since = since
+
+    def take(self, amount: float, most: float, rate: float, now: float) -> bool:
+        """Take some; return whether there was as much.
+
+        Args:
+            amount: How much.
+            most: What it can hold.
+            rate: What comes in a second.
+            now: Seconds on the gateway's clock.
+        """
+        self._left = min(most, self._left + (now - self._since) * rate)
+        self._since = now
+        if self._left < amount:
+            return False
+        self._left -= amount
+        return True
+
+
 class Rates:
     """What the keys have left.
 
@@ -18,7 +49,7 @@ class Rates:
 
     def __init__(self, of: Callable[[str], Mapping[Kind, float]]) -> None:
         self._of = of
-        self._left: dict[tuple[str, Kind], tuple[float, float]] = {}  # how many, and as of when
+        self._left: dict[tuple[str, Kind], Bucket] = {}
 
     def take(self, name: str, kind: Kind, now: float) -> None:
         """Count a request.
@@ -35,12 +66,11 @@ class Rates:
         if limit is None:
             return
         most = max(1.0, limit * BURST)
-        left, since = self._left.get((name, kind), (most, now))
-        left = min(most, left + (now - since) * limit)
-        if left < 1.0:
-            self._left[name, kind] = left, now
+        bucket = self._left.get((name, kind))
+        if bucket is None:
+            bucket = self._left[name, kind] = Bucket(most, now)
+        if not bucket.take(1.0, most, limit, now):
             raise Busy(
                 f"{name} asks more than {limit:g} {kind.value} requests a second",
                 hint=f"that is {kind.value} in [keys.{name}.rates] of the gateway's policy",
             )
-        self._left[name, kind] = left - 1.0, now

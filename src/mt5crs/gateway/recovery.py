@@ -6,7 +6,7 @@ connected, shows the orders that are known to be there, and has had the time of 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -180,19 +180,8 @@ class Recovery:
         shown = (*observed.orders, *observed.history)
         self._conclude(journal, observed, now, looked_for, TerminalInfo(terminal.value).connected)
         if start < END:  # without history nothing shows what was there before
-            open_ = [
-                self._intent(journal, entry, now)
-                for entry in journal.watched.values()
-                if entry.request is not None and entry.state in OPEN
-            ]
             earliest = self._orders.server_time.earliest
-            look_for_strangers(
-                journal,
-                self._comments,
-                shown,
-                earliest,
-                lambda order: any(can_be_of(i, order) for i in open_),
-            )
+            look_for_strangers(journal, self._comments, shown, earliest, self.explains(journal, now))
 
     # ---- conclusions ----
 
@@ -227,6 +216,15 @@ class Recovery:
             self._before.pop(entry.number, None)
             self._told.pop(entry.number, None)
             self._orders.settle(entry)
+
+    def explains(self, journal: Journal, now: float) -> Callable[[TradeOrder], bool]:
+        """Return what says whether an order can be that of a request whose outcome is not known yet."""
+        open_ = [
+            self._intent(journal, entry, now)
+            for entry in journal.watched.values()
+            if entry.request is not None and entry.state in OPEN
+        ]
+        return lambda order: any(can_be_of(intent, order) for intent in open_)
 
     def _intent(self, journal: Journal, entry: Entry, now: float) -> Intent:
         latest = self._orders.server_time.latest(now)

@@ -23,13 +23,13 @@ import msgspec
 import zmq
 
 from mt5crs.errors import SettingError
-from mt5crs.gateway.access import DOMAIN, Access
+from mt5crs.gateway.access import DOMAIN, STREAMS, Access
 from mt5crs.gateway.backlog import Backlog
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import PEERS, Dispatch
-from mt5crs.gateway.door import HANDSHAKE_MS, Door
-from mt5crs.gateway.publisher import Publisher, Socket
+from mt5crs.gateway.door import COMPLAINT, HANDSHAKE_MS, Door
+from mt5crs.gateway.publisher import BUDGET, Publisher, Socket
 from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
 from mt5crs.security.keys import GatewayKeys
@@ -60,12 +60,20 @@ COPY_BELOW = 64 * 1024
 """Rows of fewer bytes are copied into the transport, larger ones are referred to."""
 HOUSEKEEPING = 1.0
 """Longest pause between two turns of everything else, in seconds."""
+DESK = 0.01
+"""Longest time for which the desk does without a turn, in seconds, where ticks alone call for turns."""
 LOOK = 0.1
 """Seconds between two looks at the keys; before a trade, and at each handshake, they are looked at anyway."""
 SWEEP = 15.0
 """Seconds between two looks for connections and arrays that nobody cares for any more."""
 FLUSH = 1.0
 """Seconds that a stopping gateway gives its last answers."""
+REST = 0.1
+"""Seconds at most for which requests alone are looked after while wishes to subscribe are still there."""
+BARRED = 60.0
+"""Seconds for which a key that has flooded the stream port may not connect to it."""
+REOPENS = 1.0
+"""Seconds for which nobody may, where there are no keys: who it was would be back at once."""
 
 _AHEAD = int(zmq.SNDMORE | zmq.NOBLOCK)  # joining enum flags costs more than sending does
 _MORE = int(zmq.SNDMORE)
@@ -98,7 +106,11 @@ class Server:
         keys = keys or config.open_keys()
         signer = keys.signer if keys else None
         desk = Desk(
-            terminal, partial(config.open_journal, signer), config.horizon, policy=config.open_policy()
+            terminal,
+            partial(config.open_journal, signer),
+            config.horizon,
+            policy=config.open_policy(),
+            open_record=config.open_record,
         )
         if keys is not None:
             desk.guard.knows = keys.ring.entries.__contains__
@@ -109,6 +121,8 @@ class Server:
         self._keys = keys
         self._access = Access(keys.ring if keys else None, desk.admits)
         self._next_look = 0.0
+        self._desk_asked = self._desk_due = 0.0
+        self._reopens, self._next_complaint = 0.0, 0.0
         self._stopping = False
         self._backlog: dict[bytes, Backlog] = {}
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
@@ -124,7 +138,7 @@ class Server:
             access=self._access,
             gateway=signer.public if signer else b"",
         )
-        self._streams = Streams(terminal, self._dispatch.epoch, self._dispatch.state)
+        self._streams = Streams(terminal, self._dispatch.epoch, self._dispatch.state, desk.trades)
 
     # ---- sockets ----
 
@@ -143,7 +157,10 @@ class Server:
         self._send_frame = super(zmq.Socket, self._router).send
         self._door.watch(self._router)
         self.port = self._bind(self._router, self._config.port)
-        self._publisher = Publisher(self._socket, self._bind, self._config.stream_port)
+        config = self._config
+        self._publisher = Publisher(
+            self._socket, self._bind, config.stream_port, config.stream_queue, counters
+        )
         opening.callback(self._publisher.close)
         self._door.watch(self._publisher.socket)
         self.stream_port = self._publisher.port
@@ -156,7 +173,7 @@ class Server:
     def _socket(self, kind: int) -> Socket:
         socket = self._context.socket(kind)
         socket.linger = int(FLUSH * 1000)
-        socket.zap_domain = DOMAIN
+        socket.zap_domain = DOMAIN if kind == zmq.ROUTER else STREAMS
         if self._keys is not None:
             socket.curve_server = True
             socket.curve_publickey = self._keys.public
@@ -211,16 +228,19 @@ class Server:
         if busy:
             for peer, frames in self._dispatch.transfers.chunks(CHUNKS):
                 self._send(peer, (), frames)
+        # In whole milliseconds, rounded up: a turn that comes too early finds nothing and costs as much.
         pause = 0 if busy else max(0, ceil((self._due - _now()) * 1000))
         if self._backlog:
             pause = min(pause, RETRY_MS)
         ready = dict(poller.poll(pause))
+        if not ready:
+            return
         if any(source in ready for source in self._door.sources):
             self._door.take_turn(now)
         if self._woken.fileno() in ready:
             self._woken.recv(4096)
         if any(source in ready for source in self._terminal.sources):
-            self._due = 0.0
+            self._due = self._desk_due = 0.0
         if self._publisher.socket in ready:
             self._subscriptions()
         if self._router in ready:
@@ -229,6 +249,7 @@ class Server:
     def _look(self, now: float) -> None:
         """Look at the keys again; whoever is shut out loses all that is on its way, and its subscriptions."""
         self._next_look = now + LOOK
+        self._desk_due = 0.0
         by_id = self._access.by_id
         change = self._access.look()
         if by_id is None or change is None:
@@ -237,19 +258,23 @@ class Server:
         if not change.shut_out:
             return
         self._dispatch.look(by_id)
+        self._close_streams()
+        self._publish_again()
+        if self._publisher.is_closed:
+            log.error("streams are published again when there are descriptors to be had")
+
+    def _close_streams(self) -> None:
+        """Shut all subscribers out; those who may will come again."""
         self._streams.reset()
         before = self._publisher.socket
-        if not before.closed:
+        if not self._publisher.is_closed:
             self._poller.unregister(before)
             self._poller.unregister(self._door.leave(before))
             self._publisher.close_all()
-        self._publish_again()
-        if self._publisher.socket.closed:
-            log.error("streams are published again when there are descriptors to be had")
 
     def _publish_again(self) -> None:
         """Publish where all subscribers were shut out; where there is no room for that, in a later turn."""
-        if not self._publisher.socket.closed or not self._publisher.start_again():
+        if not self._publisher.is_closed or _now() < self._reopens or not self._publisher.start_again():
             return
         try:
             monitor = self._door.watch(self._publisher.socket)
@@ -265,10 +290,13 @@ class Server:
         transfers, by_id = self._dispatch.transfers, self._access.by_id
         principal: Principal | None = ANONYMOUS
         waiting, asked = self._dispatch.held.waiting, False
+        now = _now()
+        self._desk_due = 0.0
         try:
             for _ in range(BURST):
+                hurries = transfers.ready or waiting or now + LINGER_MS / 1000 > self._due
                 try:
-                    peer = receive(_NOBLOCK if transfers.ready or waiting else 0)
+                    peer = receive(_NOBLOCK if hurries else 0)
                 except zmq.Again:
                     if not self._flush():
                         break
@@ -310,6 +338,8 @@ class Server:
             return False
         self._dispatch.flush(_now())
         self._answer_late()
+        if self._streams.is_watched:
+            self._due = 0.0  # what became of them is news
         return True
 
     def _answer_late(self) -> None:
@@ -374,26 +404,57 @@ class Server:
                     break
 
     def _subscriptions(self) -> None:
-        self._due = 0.0  # what is due may change
-        refused = self._publisher.take_wishes(self._streams, self._who)
-        if refused:
-            self._dispatch.counters["refused-subscriptions"] += refused
+        begun = _now()
+        taken = self._publisher.take_wishes(self._streams, self._who)
+        now = _now()
+        if taken.refused:
+            self._dispatch.counters["refused-subscriptions"] += taken.refused
+        if taken.is_flood:
+            self._stop_flood(taken.flooding, now)
+        # What is due may change. But while more wishes come, requests are given as long as these have taken.
+        self._due = 0.0 if taken.is_all else now + max(BUDGET, min(now - begun, REST))
+
+    def _stop_flood(self, principal: Principal | None, now: float) -> None:
+        """Shut out who sends far more wishes than it may, and all others, who will come again."""
+        counters = self._dispatch.counters
+        counters["flooding-subscribers"] += 1
+        if now >= self._next_complaint:
+            self._next_complaint = now + COMPLAINT
+            log.warning(
+                "all streams begin again: %s sends too many wishes to subscribe (%d times so far)",
+                "somebody" if principal is None else principal.name,
+                counters["flooding-subscribers"],
+            )
+        if principal is not None and self._keys is not None:
+            self._access.bar(principal.key_id, BARRED)
+        else:
+            self._reopens = now + REOPENS
+        self._close_streams()
+        self._publish_again()
 
     def _who(self, received: object) -> Principal | None:
-        """Return whose message a frame is; None where its key is not known any more."""
+        """Return whose message a frame is; None where its key is not known any more, or nobody sent it."""
+        try:
+            user = _user_id(received)
+        except zmq.ZMQError:  # the transport itself tells of a connection that has ended
+            return None
         by_id = self._access.by_id
-        return ANONYMOUS if by_id is None else by_id.get(_user_id(received))
+        return ANONYMOUS if by_id is None else by_id.get(user)
 
     def _housekeep(self, now: float) -> None:
         """Let time pass at the terminal, publish what is new, forget what is stale."""
         self._due = now + HOUSEKEEPING
-        self._look(now)
+        if now >= self._next_look:
+            self._look(now)
         self._publish_again()
         self._publisher.see_to_it()
         try:
             due = self._terminal.advance()
             self._dispatch.flush(now)
-            self._due = now + min(due, self._dispatch.pass_time(now), HOUSEKEEPING)
+            if now >= self._desk_due:
+                self._desk_asked = now + self._dispatch.pass_time(now)
+                self._desk_due = min(self._desk_asked, now + DESK)
+            self._due = min(now + min(due, HOUSEKEEPING), self._desk_asked)
             for frames in self._streams.news(now):
                 self._publisher.publish(frames)
             self._due = min(self._due, self._streams.due)

@@ -47,6 +47,11 @@ class ServerTime:
         return now - self._seen <= FRESH and (self._is_fresh or self._looks_fresh)
 
     @property
+    def tick(self) -> float:
+        """The time of the newest tick that was seen; 0 without one."""
+        return self._tick
+
+    @property
     def earliest(self) -> float:
         """The server's time is not before this; 0 while no tick has been seen."""
         return max(0.0, self._tick - SKEW)

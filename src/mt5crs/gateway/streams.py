@@ -55,10 +55,12 @@ class Streams:
         self._wishes = Wishes()
         self._channels: dict[AnyTopic, Channel] = {}
         self._fresh: set[AnyTopic] = set()  # that somebody has just subscribed to
-        self._pending: set[Channel] = set()  # with something to send
+        self._unknown: set[AnyTopic] = set()  # those of them of which nothing is known yet
+        self._pending: dict[Channel, None] = {}  # with something to send
         self._sequences: Counter[AnyTopic] = Counter()  # of topics that nobody is subscribed to now
         self._beats = 0
         self._next_beat = 0.0
+        self._trades: TradeChannel | None = None
 
     def grant(self, wished: bytes, principal: Principal) -> bytes | None:
         """Take a wish; return the topic that its connection is to be given, None where it is not.
@@ -83,11 +85,15 @@ class Streams:
         if topic == BEAT:
             return True
         make = self._makes.get(type(topic))
-        if make is None or not self._terminal.follow(topic):
+        if make is None:
             return False
-        self._channels[topic] = make(name, self._epoch, self._sequences.pop(topic, 0))
-        if self._record is not None and isinstance(topic, Trades):
-            self._record.follow(True)
+        # A terminal that does not tell when something is traded is looked at every few seconds all the same.
+        if not self._terminal.follow(topic) and topic != TRADES:
+            return False
+        channel = self._channels[topic] = make(name, self._epoch, self._sequences.pop(topic, 0))
+        if isinstance(channel, TradeChannel):
+            self._trades = channel
+            channel.record.follow(True)
         return True
 
     def give_up(self, wished: bytes) -> bytes | None:
@@ -102,15 +108,17 @@ class Streams:
 
     def _end(self, topic: AnyTopic) -> None:
         self._fresh.discard(topic)
+        self._unknown.discard(topic)
         channel = self._channels.pop(topic, None)
         if channel is None:
             return
         if channel.sequence:  # who comes back has missed something, and is to notice it
             self._sequences[topic] = channel.sequence + 1
-        self._pending.discard(channel)
+        self._pending.pop(channel, None)
         self._terminal.unfollow(topic)
-        if self._record is not None and isinstance(topic, Trades):
-            self._record.follow(False)
+        if isinstance(channel, TradeChannel):
+            self._trades = None
+            channel.record.follow(False)
 
     def reset(self) -> None:
         """Forget all subscribers: their connections are gone, those who may will come again."""
@@ -120,34 +128,58 @@ class Streams:
 
     def news(self, now: float) -> Iterator[Frames]:
         """Yield the messages that are due."""
+        pending = self._pending
         for news in self._terminal.take_news():
             channel = self._channels.get(news.topic)
             if channel is not None:
                 channel.take(news, now)
-                self._pending.add(channel)
-        trades = self._channels.get(TRADES)
-        if isinstance(trades, TradeChannel):
-            trades.see(now)
-            self._pending.add(trades)
-        fresh, self._fresh = self._fresh, set()
-        for topic in fresh - {BEAT}:
-            yield from self._channels[topic].mark(now)
-        for channel in [channel for channel in self._pending if channel.due <= now or channel.due == inf]:
-            self._pending.discard(channel)
-            if channel.due <= now:
-                yield from channel.flush(now)
-        is_due = now >= self._next_beat
-        if is_due or BEAT in fresh:
-            yield from self._beat(now)
-        if is_due:
-            self._next_beat = now + BEAT_EVERY
+                pending[channel] = None
+        if self._trades is not None:
+            self._trades.see(now)
+            pending[self._trades] = None
+        due = [channel for channel in pending if channel.due <= now]
+        for channel in due:
+            yield from channel.flush(now)
+        self._pending = {channel: None for channel in pending if channel.due < inf}
+        is_new = BEAT in self._fresh
+        if self._fresh or self._unknown:
+            yield from self._marks(now, due)
+        if now >= self._next_beat:
+            self._next_beat = max(self._next_beat + BEAT_EVERY, now)
+            is_new = True
             for channel in self._channels.values():
-                yield from channel.quiet(now)
+                if now >= channel.quiet_due:
+                    yield from channel.remind(now)
+        if is_new:
+            yield from self._beat(now)
+
+    def _marks(self, now: float, told: list[Channel]) -> Iterator[Frames]:
+        """Tell who has just subscribed where a topic stands, as soon as that is known.
+
+        Of a private one it is told at once if that is not known yet: silence would be taken for a refusal.
+        """
+        fresh, self._fresh = self._fresh, set()
+        waiting, self._unknown = (fresh | self._unknown) - {BEAT}, set()
+        for topic in waiting:
+            channel = self._channels[topic]
+            if not channel.is_known:
+                self._unknown.add(topic)
+                if topic not in fresh or topics.KINDS[type(topic)] not in PRIVATE:
+                    continue
+            if channel not in told:  # what was sent tells it as well
+                yield from channel.mark(now)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is subscribed to what the terminal tells."""
+        return bool(self._channels)
 
     @property
     def due(self) -> float:
         """When `news` is worth calling again, whatever the terminal says."""
-        return min((channel.due for channel in self._pending), default=inf)
+        beat = self._next_beat if self._wishes else inf
+        record = inf if self._record is None else self._record.due
+        return min([beat, record, *[channel.due for channel in self._pending]])
 
     def _beat(self, now: float) -> Iterator[Frames]:
         name = topics.name(BEAT)

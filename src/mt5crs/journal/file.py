@@ -6,12 +6,21 @@ back whatever happens to the process. An operator's command writes without: it c
 
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from mt5crs.database import (
+    DAMAGED,
+    MEMORY,
+    Place,
+    Usable,
+    distrust,
+    log_of,
+    make_private,
+    surplus,
+    take_lease,
+)
 from mt5crs.errors import JournalUnusable, SettingError
 from mt5crs.journal import chain
 from mt5crs.journal.chain import Event
@@ -34,26 +43,9 @@ PAGE = 1024
 """Bytes of a page: an order changes a few, and each is written whole."""
 LOG_PAGES = 1000
 """Pages that the write-ahead log grows to before it is written over."""
-LOOK = 250_000_000
-"""Nanoseconds between two looks whether the file is still in its place."""
 BUSY = 0.05
 """Seconds that another writer (an operator's command) is waited for."""
-MEMORY = ":memory:"
-SCHEMA = "select type, name, tbl_name, sql from sqlite_master order by type, name"
-TASKS = 100_000
-"""Instructions of SQLite after which reading what tables there are is given up: ours take a few dozen."""
-LARGEST = 1 << 24
-"""Bytes of the largest value that is read: a request is far smaller, a made-up one may fill the memory."""
 NO_MARKS: dict[str, Any] = {}
-HINTS = (
-    ("locked", "another program writes to it: end that one, orders go on by themselves then"),
-    ("full", "the disk is full: make room, orders go on by themselves then"),
-    ("readonly", "the gateway may not write there: mend the permissions of the file and of its folder"),
-    ("moved or removed", "put it back where it was, with its log: orders go on by themselves then"),
-    ("unable to open", "see that its folder exists and that the gateway may write there"),
-    ("disk I/O", "the disk does not take what is written: look at its room, its quota and its health"),
-)
-DAMAGED = "it was left as it is: restore a copy that is whole, or keep it aside and start with a new file"
 
 
 class EventFile:
@@ -76,9 +68,9 @@ class EventFile:
 
     def __init__(self, path: Path | None, clock: Callable[[], int], *, writes: bool) -> None:
         self.path = None if path is None else path.resolve()
-        self._clock = clock
-        self._looked = 0
-        self._lease = _take_lease(self.path) if writes and self.path is not None else None
+        self._lease = (
+            take_lease("journal", self.path, JournalUnusable) if writes and self.path is not None else None
+        )
         try:
             with self._usable():
                 self._database = self._open(writes)
@@ -91,7 +83,7 @@ class EventFile:
                 self.read_head()
                 if self._lease is not None:
                     self._grow()
-                self._opened = self._files()
+                self._place = Place(self.path, clock)
         except BaseException:
             self.close()
             raise
@@ -108,20 +100,18 @@ class EventFile:
             path is not None
             and not writes
             and not os.access(path.parent, os.W_OK)
-            and not _log(path).exists()
+            and not log_of(path).exists()
         ):
             # Nobody can write there, as on a medium that is kept as evidence.
             return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
         if path is not None and writes:
-            _make_private(path)
+            make_private(path)
         return sqlite3.connect(path or MEMORY, timeout=BUSY, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> str:
         """Make the tables, or see that they are ours; return the journal's id."""
         run = self._database.execute
-        run("pragma trusted_schema = off")
-        if sys.version_info >= (3, 11):
-            self._database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
+        distrust(self._database)
         application, version = self._pragma("application_id"), self._pragma("user_version")
         if application != APPLICATION:
             if application or self.rows("select 1 from sqlite_master limit 1"):
@@ -144,28 +134,14 @@ class EventFile:
         return journal
 
     def _check_tables(self) -> None:
-        """See that there is what we made and nothing else: somebody's trigger or view would run with us."""
-        found = self._tables()
-        with closing(sqlite3.connect(MEMORY)) as ours:
-            ours.executescript(TABLES)
-            expected = ours.execute(SCHEMA).fetchall()
-        if found != expected:
-            others = [row for row in found if row not in expected] or [
-                row for row in expected if row not in found
-            ]
-            kind, name = others[0][:2]
+        """See that there is what we made and nothing else."""
+        other = surplus(self._database, TABLES)
+        if other is not None:
+            kind, name = other
             raise JournalUnusable(
                 f"the journal {self.path} cannot be used: its {kind} {name!r} is not as the gateway made it",
                 hint=DAMAGED,
             )
-
-    def _tables(self) -> list[Any]:
-        """Return what the file has; it may be made so that this would never end."""
-        self._database.set_progress_handler(lambda: 1, TASKS)
-        try:
-            return self.rows(SCHEMA)
-        finally:
-            self._database.set_progress_handler(None, 0)
 
     def _make(self) -> None:
         run = self._database.execute
@@ -255,7 +231,7 @@ class EventFile:
             JournalUnusable: None of them is on disk.
         """
         with self._usable():
-            self._check_place()
+            self._place.check()
             for last in (False, True):
                 rows: list[tuple[Any, ...]] = []
                 link = self.head[1]
@@ -310,7 +286,7 @@ class EventFile:
             JournalUnusable: It cannot, or is not.
         """
         with self._usable():
-            self._check_place()
+            self._place.check()
         self.set_meta("probe", None)
 
     def change(self, statement: str, values: Sequence[Any]) -> int:
@@ -323,39 +299,6 @@ class EventFile:
             return self._database.execute(statement, values).rowcount
 
     # ---- the file itself ----
-
-    def _check_place(self) -> None:
-        if self._is_displaced():
-            raise sqlite3.OperationalError("its file was moved or removed while in use")
-
-    def _is_displaced(self) -> bool:
-        """Whether the file or its log is not what was opened any more, or is shorter; looked at now and then.
-
-        To ask a file for its times makes its next write keep new ones, which a flush then has to write as
-        well: with a look before each commit, a commit took half as long again.
-        """
-        now = self._clock()
-        if now - self._looked < LOOK:
-            return False
-        found = self._files()
-        is_shorter = any(size < before for size, before in zip(found[1::2], self._opened[1::2], strict=True))
-        if is_shorter or found[::2] != self._opened[::2]:
-            return True
-        self._looked, self._opened = now, found
-        return False
-
-    def _files(self) -> tuple[int, ...]:
-        """Return number and size of the file and of its log; zeros where there is none."""
-        if self.path is None:
-            return ()
-        found: list[int] = []
-        for path in (self.path, _log(self.path)):
-            try:
-                status = path.stat()
-                found += (status.st_ino, status.st_size)
-            except OSError:  # noqa: PERF203 - two files
-                found += (0, 0)
-        return tuple(found)
 
     def close(self) -> None:
         """Let the file and the lease go."""
@@ -370,58 +313,5 @@ class EventFile:
     def _pragma(self, name: str) -> int:
         return int(self.rows(f"pragma {name}")[0][0])
 
-    def _usable(self) -> "_Usable":
-        return _Usable(self.path)
-
-
-class _Usable:
-    """Says what is wrong with the journal where SQLite fails."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            hint = next((hint for word, hint in HINTS if word in str(error)), DAMAGED)
-            where = self._path or "in memory"
-            raise JournalUnusable(f"the journal {where} cannot be used: {error}", hint=hint) from error
-
-
-def _make_private(path: Path) -> None:
-    """Make a file that its owner alone can read, unless there is one; SQLite makes its log alike."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError:  # SQLite says what is wrong with it
-        pass
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-def _take_lease(path: Path) -> sqlite3.Connection:
-    """Lock the file beside the journal; the operating system gives it back when the process ends."""
-    beside = path.with_name(f"{path.name}.lease")
-    try:
-        lease = sqlite3.connect(beside, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            lease.execute("begin exclusive")
-        except BaseException:
-            lease.close()
-            raise
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise SettingError(
-                f"journal: another gateway uses {path}",
-                hint="stop that one, or give this one its own journal",
-            ) from error
-        raise JournalUnusable(
-            f"the journal {path} cannot be used: {error}",
-            hint="see that its folder exists and that the gateway may write there",
-        ) from error
-    return lease
+    def _usable(self) -> Usable:
+        return Usable("journal", self.path, JournalUnusable)

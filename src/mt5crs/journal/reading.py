@@ -136,11 +136,13 @@ class Reading:
 
     def has_tag(self, entry: int) -> bool:
         """Whether there is an entry of a tag's number, which is modulo `tags.ENTRIES`."""
+        return self.tagged(entry) is not None
+
+    def tagged(self, entry: int) -> int | None:
+        """Return the number of the latest entry of a tag's number, None where there is none."""
         numbers = range(entry, self._file.head[0] + 1, tags.ENTRIES)
-        return any(
-            self._file.rows("select 1 from events where number = ? and key is not null", (number,))
-            for number in numbers
-        )
+        query = "select 1 from events where number = ? and key is not null"
+        return next((number for number in reversed(numbers) if self._file.rows(query, (number,))), None)
 
     def events(self) -> Iterator[Event]:
         """Yield all events in order."""

@@ -19,12 +19,13 @@ from mt5crs.constants import (
     TRADE_RETCODE_DONE_PARTIAL,
     TRADE_RETCODE_PLACED,
 )
+from mt5crs.database import DAMAGED
 from mt5crs.errors import JournalUnusable, KeyConflict
 from mt5crs.journal import chain, tags
 from mt5crs.journal.chain import Event
 from mt5crs.journal.checkpoints import Checkpoint, noted
 from mt5crs.journal.entries import NOTHING_NOTED, REQUEST, Entry, body_of, decode, digests_of, encode
-from mt5crs.journal.file import DAMAGED, NO_MARKS, EventFile
+from mt5crs.journal.file import NO_MARKS, EventFile
 from mt5crs.journal.reading import COLUMNS, Reading
 from mt5crs.journal.states import NEXT, OPEN, WATCHED, NoticeKind, State, Step, is_step
 from mt5crs.principals import GATEWAY

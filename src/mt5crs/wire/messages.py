@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct
 
-PROTOCOL = 1
-SPEAKS = (1,)
+PROTOCOL = 2
+SPEAKS = (2,)
 """The protocol versions that this release understands, newest first."""
 
 REQUEST_LIMIT = 64 * 1024
@@ -283,7 +283,8 @@ class Events(Message, tag="events"):
         sequence: As in `Batch`, as are the next two.
         epoch: The gateway process.
         clock: Milliseconds on the gateway's clock when it was published.
-        log: The id of the record whose events have these serial numbers.
+        log: The id of the record whose events have these serial numbers; "" (with serial 0 and no events) to
+            who has just subscribed and was granted it, but of which nothing is known yet.
         serial: The serial number of the last event before these.
         events: Fields of `mt5crs.model.TradeEvent`, event by event, one serial number after the other.
     """
@@ -304,7 +305,8 @@ class Snapshot(Message, tag="snapshot"):
             just subscribed has the number that it had.
         epoch: The gateway process.
         clock: Milliseconds on the gateway's clock when it was published.
-        value: Fields of an `AccountInfo`, or of each `BookInfo` of a book.
+        value: Fields of an `AccountInfo`, or of each `BookInfo` of a book; None of the account, to who has
+            just subscribed and was granted it, but of which nothing is known yet.
     """
 
     sequence: int

@@ -17,7 +17,6 @@ import pytest
 import zmq
 
 from mt5crs import Client
-from mt5crs.client.streams import TickBatch
 from mt5crs.constants import RES_S_OK, TRADE_RETCODE_DONE
 from mt5crs.errors import (
     BadSignature,
@@ -34,6 +33,7 @@ from mt5crs.errors import (
 )
 from mt5crs.security.keys import create_client, create_gateway, revoke_client
 from mt5crs.security.policy import Role
+from mt5crs.streams import TickBatch
 from mt5crs.topics import Beat, Ticks
 from mt5crs.wire import topics
 from mt5crs.wire.codec import encode
@@ -57,14 +57,12 @@ class Attack(NamedTuple):
         defence: A name in `DEFENCES`: what it fails by.
         error: How it fails; None where the gateway just gives nothing.
         run: Does it.
-        extra: A name in `EXTRAS` that it needs.
     """
 
     name: str
     defence: str
     error: type[BridgeError] | tuple[type[BridgeError], ...] | None
     run: Callable[[Scene], bool]
-    extra: str = ""
 
 
 def is_traded(answer: Any) -> bool:
@@ -499,7 +497,7 @@ ATTACKS = (
     Attack("eavesdropping", "curve", None, _eavesdropping),
     Attack("the empty prefix", "manual grants", None, _wishing(b"")),
     Attack("a prefix", "manual grants", None, _wishing(b"tick.", b"t", b"tick.EURUSD")),
-    Attack("a private stream", "private streams", None, _wishing(b"account\0" + TOKEN), "account stream"),
+    Attack("a private stream", "private streams", None, _wishing(b"account\0" + TOKEN)),
     Attack("the end of another's stream", "tokens", None, _ending_anothers),
     Attack("an order beyond a limit", "guard", LimitExceeded, _beyond_a_limit),
     Attack("an order after a kill", "guard", Killed, _after_a_kill),

@@ -7,7 +7,6 @@ A gateway reads in an environment variable, while it starts, which of its defenc
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -150,7 +149,7 @@ def _unsigned(operation: ModuleType) -> None:
 def _wishes_are_granted(publisher: ModuleType) -> None:
     """Whatever a peer wishes for is granted, as an XPUB does by itself."""
 
-    def take_wishes(self: Any, streams: Any, who: Any) -> int:
+    def take_wishes(self: Any, streams: Any, who: Any) -> Any:
         try:
             while True:
                 received = self.socket.recv(publisher._NOBLOCK, False)
@@ -159,7 +158,7 @@ def _wishes_are_granted(publisher: ModuleType) -> None:
                     topic = streams.grant(wish[1:], who(received))
                     self.socket.setsockopt(publisher.zmq.SUBSCRIBE, wish[1:] if topic is None else topic)
         except publisher.zmq.Again:
-            return 0
+            return publisher.Taken(0, True)
 
     publisher.Publisher.take_wishes = take_wishes
 
@@ -175,7 +174,7 @@ def _no_tokens(streams: ModuleType) -> None:
 
     def of_anybody(self: Any, wished: bytes) -> Any:
         topic = wished.partition(b"\0")[0] + b"\0"
-        token = next(iter(self._granted.get(topic, ())), b"")
+        token = next(iter(self._wishes._granted.get(topic, ())), b"")
         return give_up(self, topic + token)
 
     streams.Streams.give_up = of_anybody
@@ -250,32 +249,8 @@ DEFENCES: dict[str, tuple[str, Spoil]] = {
 """By name: the module, and what is done to it."""
 
 
-# ---- what is not there yet --------------------------------------------------------------------------
-
-
-def _publish_the_account(streams: ModuleType) -> None:
-    """There is a private stream: the account's, with a message in each turn."""
-    begin, news = streams.Streams._begin, streams.Streams.news
-    topic = b"account\0"
-
-    def begin_any(self: Any, wished: bytes) -> bool:
-        return wished == topic or bool(begin(self, wished))
-
-    def with_the_account(self: Any, now: float) -> Iterator[Any]:
-        yield from news(self, now)
-        yield [topic, b"the balance"]
-
-    streams.Streams._begin, streams.Streams.news = begin_any, with_the_account
-
-
-EXTRAS: dict[str, tuple[str, Spoil]] = {
-    "account stream": ("mt5crs.gateway.streams", _publish_the_account),
-}
-"""What some attack needs, and is no defence."""
-
-
 def environment(*names: str) -> dict[str, str]:
-    """Return the environment of a process without these defences, or with these extras."""
+    """Return the environment of a process without these defences."""
     path = os.pathsep.join([str(SITE), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path, VARIABLE: ",".join(names)}
 
@@ -284,7 +259,7 @@ def spoil(text: str) -> None:
     """Have this process do without what the environment variable names."""
     by_module: defaultdict[str, list[Spoil]] = defaultdict(list)
     for name in text.split(","):
-        module, what = {**DEFENCES, **EXTRAS}[name]
+        module, what = DEFENCES[name]
         by_module[module].append(what)
     for module, whats in by_module.items():
         sys.meta_path.insert(0, Finder(module, partial(_all_of, whats)))

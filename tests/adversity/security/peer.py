@@ -13,7 +13,7 @@ from mt5crs.client.proofs import RequestSigner
 from mt5crs.errors import from_wire
 from mt5crs.security.keys import ClientKeys
 from mt5crs.wire.codec import encode, to_client
-from mt5crs.wire.messages import Ask, Hello, Refusal, Reply, Signed, Welcome
+from mt5crs.wire.messages import SPEAKS, Ask, Hello, Refusal, Reply, Signed, Welcome
 
 PATIENCE = 5.0
 
@@ -78,7 +78,7 @@ class Peer:
 
     def greet(self, seconds: float = PATIENCE) -> Welcome:
         """Introduce the connection."""
-        answer = self.say(encode(Hello("somebody", "none", [1])), seconds)
+        answer = self.say(encode(Hello("somebody", "none", list(SPEAKS))), seconds)
         assert isinstance(answer, Welcome)
         self.welcome = answer
         return answer

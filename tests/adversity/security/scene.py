@@ -45,7 +45,7 @@ class Scene:
 
     Args:
         folder: Where its files go.
-        without: Names of `DEFENCES` that it does without, and of `EXTRAS` that it has.
+        without: Names of `DEFENCES` that it does without.
         options: More options of the command.
         keeps_account: Whether the account is kept in a file, for when the gateway is started again.
 

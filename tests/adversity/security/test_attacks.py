@@ -32,13 +32,9 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenes]:
         each.end()
 
 
-def _extras(attack: Attack) -> tuple[str, ...]:
-    return (attack.extra,) if attack.extra else ()
-
-
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_fails(attack: Attack, scenes: Scenes) -> None:
-    scene = scenes(*_extras(attack))
+    scene = scenes()
     scene.mark()
     if attack.error is None:
         assert not attack.run(scene)
@@ -52,7 +48,7 @@ def test_an_attack_fails(attack: Attack, scenes: Scenes) -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_it_succeeds_without_its_defence(attack: Attack, scenes: Scenes) -> None:
-    assert attack.run(scenes(*_extras(attack), attack.defence))
+    assert attack.run(scenes(attack.defence))
 
 
 def test_each_defence_is_taken_away_somewhere() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from mt5crs import Client
-from mt5crs.client.streams import Gap, TickBatch
 from mt5crs.errors import LimitExceeded, Replayed
 from mt5crs.security.keys import revoke_client
 from mt5crs.security.policy import Role
+from mt5crs.streams import Gap, TickBatch
 from tests.adversity.security.scene import BUY, POLICY, Scene
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from mt5crs import constants as c
 from mt5crs.cli.demo.deals import deals_table
-from mt5crs.cli.follow import event_rows, watch
+from mt5crs.cli.follow import event_rows
 from mt5crs.cli.formats import lots, money
 from mt5crs.cli.market import TICK_FIELDS, info_table, rates_table, symbols_table, tick_columns
 from mt5crs.cli.options import Call
+from mt5crs.cli.output import Row
 from mt5crs.cli.ping import measure, summary
 from mt5crs.cli.positions import positions_table
 from mt5crs.cli.report import Failure
@@ -19,7 +20,7 @@ from mt5crs.guard.closing import market_filling
 from mt5crs.model import SymbolInfo, TradePosition
 
 if TYPE_CHECKING:
-    from mt5crs.client.streams import Gap, TickBatch
+    from mt5crs.streams import Notice, TickBatch
 
 BARS = 8
 PINGS = 50
@@ -143,21 +144,23 @@ def live_ticks(demo: Demo) -> None:
     demo.output.say(f"Subscribed for {demo.seconds:g} s ...")
     write = demo.output.lines(tick_columns({demo.name: demo.symbol.digits}), TICK_FIELDS)
     seen = 0
-    end = time.monotonic() + demo.seconds
-
-    def take(event: "TickBatch | Gap") -> bool:
-        nonlocal seen
-        for row in event_rows(event, as_row=False):
-            write(row)
-            seen += 1
-        return not seen or time.monotonic() < end
-
-    watch(demo.call.settings, [demo.name], take, demo.seconds)
+    for event in demo.client.ticks(demo.name, seconds=demo.seconds):
+        seen += _show(event, write)
     if not seen:
         demo.output.say(f"The market is quiet: waiting up to {LONGEST_WATCH:g} s for a tick ...")
-        watch(demo.call.settings, [demo.name], take, LONGEST_WATCH)
+        for event in demo.client.ticks(demo.name, seconds=LONGEST_WATCH):
+            seen += _show(event, write)
+            if seen:
+                break
     check(seen > 0, f"no tick of {demo.name} came")
     demo.output.say(f"{seen} ticks came.")
+
+
+def _show(event: "TickBatch | Notice", write: Callable[[Row], None]) -> int:
+    rows = event_rows(event, as_row=False)
+    for row in rows:
+        write(row)
+    return len(rows)
 
 
 def order_check(demo: Demo) -> None:

@@ -11,7 +11,6 @@ import zmq
 
 from mt5crs.arguments import Bound
 from mt5crs.errors import WrongAccount
-from mt5crs.model import TICKS
 from mt5crs.operation import Operation, Result
 from mt5crs.terminal.official.lane import Actions, Job, Kill, Lane, Send, Settle, Start, State
 from mt5crs.terminal.official.member import Member
@@ -23,6 +22,7 @@ from mt5crs.terminal.official.messages import (
     Call,
     Chunk,
     Configuration,
+    Found,
     Head,
     Here,
     Leave,
@@ -30,7 +30,6 @@ from mt5crs.terminal.official.messages import (
     Ready,
     Refused,
     Reply,
-    Ticks,
     ToTerminal,
     ToWorker,
     encode,
@@ -70,8 +69,8 @@ class News(Protocol):
         """A worker has tried to attach to the terminal."""
         ...
 
-    def ticks(self, message: Ticks, array: Any) -> None:
-        """Ticks have come."""
+    def found(self, message: Found, *rows: Any) -> None:
+        """Something is new of what is followed; rows that belong to it are bytes."""
         ...
 
 
@@ -246,10 +245,8 @@ class Crew:
         if self._lanes[name].is_current(message.number):
             self._perform(name, self._lanes[name].refused(WrongAccount(message.text), _now()))
 
-    def _ticks(self, name: str, message: Ticks, frame: zmq.Frame) -> None:
-        import numpy
-
-        self._news.ticks(message, numpy.frombuffer(frame.buffer, TICKS.dtype))
+    def _found(self, name: str, message: Found, *frames: zmq.Frame) -> None:
+        self._news.found(message, *(frame.buffer for frame in frames))
 
     _HANDLERS: ClassVar[dict[type[ToTerminal], Callable[..., None]]] = {
         Here: _here,
@@ -260,7 +257,7 @@ class Crew:
         Chunk: _chunk,
         Back: _back,
         Refused: _refused,
-        Ticks: _ticks,
+        Found: _found,
     }
 
     # ---- what lanes decide ----

@@ -1,22 +1,16 @@
-"""What the workers of each lane do when they are asked."""
+"""What the workers of the lanes for orders and reads do when they are asked."""
 
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 from mt5crs import points
 from mt5crs.api import OPERATIONS
 from mt5crs.arguments import Bound
 from mt5crs.constants import ACCOUNT_TRADE_MODE_CONTEST, ACCOUNT_TRADE_MODE_DEMO, ACCOUNT_TRADE_MODE_REAL
-from mt5crs.cursors import Cursor
-from mt5crs.last_error import NO_ANSWER, SUCCESS
-from mt5crs.operation import Result, done
-from mt5crs.terminal.official.attachment import GONE, Attachment
-from mt5crs.terminal.official.follower import Follower
-from mt5crs.terminal.official.rows import PULSE
-from mt5crs.terminal.port import Account
+from mt5crs.operation import Result
+from mt5crs.terminal.official.attachment import Attachment
+from mt5crs.terminal.port import Account, News
 
-SHORTEST, LONGEST = 0.001, 0.05
-"""Seconds between two looks for ticks while they come, and while none does."""
 MODES = {
     ACCOUNT_TRADE_MODE_DEMO: "demo",
     ACCOUNT_TRADE_MODE_CONTEST: "contest",
@@ -51,8 +45,8 @@ class Desk(Protocol):
         """Seconds until `look` is worth calling again."""
         ...
 
-    def look(self) -> "list[tuple[str, tuple[int, int], Any]]":
-        """Return what is new: symbol, how far its ticks are taken in now, and the ticks."""
+    def look(self) -> list[tuple[int, News]]:
+        """Return what is new, with the number of the wish that it is for."""
         ...
 
 
@@ -70,7 +64,7 @@ class ReadDesk:
             raise Lost
         return self._attachment.call(OPERATIONS[name], wire)
 
-    def look(self) -> "list[tuple[str, tuple[int, int], Any]]":
+    def look(self) -> list[tuple[int, News]]:
         """See `Desk.look`: nothing comes unasked."""
         return []
 
@@ -100,67 +94,3 @@ class TradeDesk(ReadDesk):
             is_, was = (MODES.get(mode, str(mode)) for mode in (account.trade_mode, wanted.trade_mode))
             return f"{account} is a {is_} account now; this gateway was started for it as a {was} account"
         return f"the terminal is logged in to {account}; this gateway is for {wanted}"
-
-
-class StreamDesk:
-    """Polls for the ticks of the symbols that are followed."""
-
-    def __init__(self, attachment: Attachment) -> None:
-        self._attachment = attachment
-        self._followers: dict[str, Follower] = {}
-        self._pause = SHORTEST
-
-    @property
-    def pause(self) -> float:
-        """See `Desk.pause`."""
-        return self._pause if self._followers else inf
-
-    def carry_out(self, name: str, wire: Bound) -> Result:
-        """See `Desk.carry_out`."""
-        return done(True) if name == PULSE.name else self._follow(wire)
-
-    def _follow(self, wanted: Bound) -> Result:
-        """Follow these symbols and no others; see `rows.FOLLOW`."""
-        if self._attachment.may_help:
-            raise Lost
-        names = {symbol for symbol, _, _ in wanted}
-        self._followers = {
-            symbol: follower for symbol, follower in self._followers.items() if symbol in names
-        }
-        for symbol, second, delivered in wanted:
-            if symbol in self._followers:
-                continue
-            if self._select(symbol):
-                self._followers[symbol] = Follower(
-                    self._attachment.package, symbol, Cursor(second, delivered)
-                )
-            elif (error := self._attachment.last_error())[0] in GONE | NO_ANSWER:
-                return Result(None, error)
-        self._pause = SHORTEST
-        return done([[symbol, *follower.cursor] for symbol, follower in self._followers.items()])
-
-    def _select(self, symbol: str) -> bool:
-        return bool(self._attachment.package.symbol_select(symbol, True))
-
-    def look(self) -> "list[tuple[str, tuple[int, int], Any]]":
-        """See `Desk.look`."""
-        if self._attachment.may_help:
-            self._attach_again()
-        found: list[tuple[str, tuple[int, int], Any]] = []
-        for symbol, follower in self._followers.items():
-            ticks = follower.take()
-            if ticks is not None:
-                found.append((symbol, follower.cursor, ticks))
-            elif self._attachment.last_error()[0] in GONE:
-                break
-        self._pause = SHORTEST if found else min(2 * self._pause, LONGEST)
-        return found
-
-    def _attach_again(self) -> None:
-        if self._attachment.attach(self._attachment.fence).code == SUCCESS[0]:
-            for symbol in self._followers:
-                self._select(symbol)
-
-
-DESKS: "dict[str, type[Desk]]" = {"trade": TradeDesk, "read": ReadDesk, "stream": StreamDesk}
-"""By lane."""

@@ -1,54 +1,89 @@
-"""Finds the new ticks of a symbol with a function that takes whole seconds."""
+"""What all followers have in common: a topic, the terminal, and how often that is looked at."""
 
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import Any, ClassVar, NamedTuple
 
-from mt5crs.constants import COPY_TICKS_ALL
-from mt5crs.cursors import START, Cursor, TickPages
+from mt5crs.terminal.port import News
 
-if TYPE_CHECKING:
-    from mt5crs.model import TicksArray
+FRESH = 0.02
+"""Seconds for which the last tick of a symbol serves all that follow the symbol's bars."""
+
+
+class Pace(NamedTuple):
+    """Seconds between two looks: doubled after each that finds nothing.
+
+    Attributes:
+        shortest: After a look that found something.
+        longest: Where the doubling ends.
+    """
+
+    shortest: float
+    longest: float
+
+
+class Source:
+    """The official functions, and what one call of them tells several followers.
+
+    Args:
+        mt5: What has the functions.
+
+    Attributes:
+        mt5: See above.
+    """
+
+    def __init__(self, mt5: Any) -> None:
+        self.mt5 = mt5
+        self._seconds: dict[str, tuple[float, float]] = {}
+
+    def last_second(self, symbol: str, now: float) -> float:
+        """Return the second of a symbol's last tick; before all seconds where there is none."""
+        asked, second = self._seconds.get(symbol, (-inf, -inf))
+        if now - asked >= FRESH:
+            tick = self.mt5.symbol_info_tick(symbol)
+            second = -inf if tick is None else tick.time
+            self._seconds[symbol] = now, second
+        return second
 
 
 class Follower:
-    """The ticks of one symbol, each of them once.
+    """Finds what is new of one topic, each thing once.
+
+    A place says how far a topic was taken in, so that another follower goes on from there: of ticks, second
+    and offset; of bars, the open time of the last one; of a state, the state. It is None at the beginning.
 
     Args:
-        mt5: What has the official functions.
-        symbol: The symbol.
-        cursor: How far its ticks were taken in before; `START` to begin with the present.
+        source: The terminal.
+        topic: What is followed.
+        place: How far it was taken in before; None to begin with the present.
+
+    Attributes:
+        due: When it is worth being asked again; seconds on the clock of those who ask.
     """
 
-    def __init__(self, mt5: Any, symbol: str, cursor: Cursor = START) -> None:
-        self._mt5 = mt5
-        self._symbol = symbol
-        self._pages = TickPages(cursor)
-        if cursor == START and self._begin():
-            self._skip()
+    PACE: ClassVar[Pace]
 
-    @property
-    def cursor(self) -> Cursor:
-        """How far the ticks were taken in; `START` before the first."""
-        return self._pages.cursor
+    def __init__(self, source: Source, topic: Any, place: Any) -> None:
+        self._source = source
+        self._mt5 = source.mt5
+        self._topic = topic
+        self._pause = self.PACE.shortest
+        self._begin(place)
+        self.due = -inf
 
-    def _begin(self) -> bool:
-        """Find the second of the last tick, which can be asked from; False while there is none."""
-        tick = self._mt5.symbol_info_tick(self._symbol)
-        if tick is None or not tick.time:
-            return False
-        self._pages = TickPages(Cursor(int(tick.time), 0))
-        return True
+    def _begin(self, place: Any) -> None:
+        """Go on from a place."""
+        raise NotImplementedError
 
-    def _skip(self) -> None:
-        while self._ask() is not None and not self._pages.is_at_end:
-            pass
+    def poll(self, now: float) -> News | None:
+        """Return what is new, None for nothing: then the terminal's last error may say why."""
+        news = self._take(now)
+        shortest, longest = self.PACE
+        self._pause = shortest if news is not None else min(2 * self._pause, longest)
+        self.due = now + self._pause
+        return news
 
-    def _ask(self) -> "TicksArray | None":
-        ticks = self._mt5.copy_ticks_from(self._symbol, *self._pages.question, COPY_TICKS_ALL)
-        return None if ticks is None else self._pages.take(ticks)
+    def _take(self, now: float) -> News | None:
+        raise NotImplementedError
 
-    def take(self) -> "TicksArray | None":
-        """Return the ticks that came since the last time, None where there are none."""
-        if self.cursor == START and not self._begin():
-            return None
-        new = self._ask()
-        return new if new is not None and len(new) else None
+    def end(self) -> None:
+        """Let go of what the terminal holds for this follower alone."""

@@ -1,18 +1,14 @@
-"""The symbols whose ticks are wanted, and how far those of each were taken in."""
+"""The topics that are wanted, and how far each was taken in."""
 
 import logging
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mt5crs.cursors import START, Cursor
-from mt5crs.model import TICKS
 from mt5crs.operation import Result, Unasked
-from mt5crs.terminal.official.messages import Ticks
-from mt5crs.terminal.port import News, NewTicks
-from mt5crs.topics import Ticks as Topic
-
-if TYPE_CHECKING:
-    from mt5crs.model import TicksArray
+from mt5crs.terminal.official.news import joined, place_after, unpack
+from mt5crs.terminal.port import News
+from mt5crs.topics import AnyTopic
+from mt5crs.wire import topics
 
 log = logging.getLogger(__name__)
 
@@ -23,37 +19,46 @@ AGAIN = 1.0
 class Following:
     """What is wanted of the stream lane, and what it has brought.
 
-    Its worker is told the whole of what is wanted whenever that changes, and with it how far each symbol's
-    ticks were taken in: the next worker begins where the last one's ticks end.
+    Its worker is told the whole of what is wanted whenever that changes, and with it how far each topic was
+    taken in: the next worker begins where the last one ended. Each wish has a number, so that what comes is
+    never taken for that of an earlier wish for the same topic.
     """
 
     def __init__(self) -> None:
-        self._cursors: dict[str, Cursor] = {}
-        self._followed: set[str] = set()  # those of which ticks are taken in
-        self._collected: dict[str, tuple[Cursor, list[Any]]] = {}
+        self._numbers: dict[AnyTopic, int] = {}
+        self._topics: dict[int, AnyTopic] = {}
+        self._places: dict[int, Any] = {}  # see `Follower`; None before the first news
+        self._collected: dict[int, list[News]] = {}
+        self._last_number = 0
         self._is_told = True
         self._not_before = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self._cursors)
+        return bool(self._topics)
 
-    def add(self, symbol: str) -> None:
-        """Want the ticks of a symbol."""
-        if symbol not in self._cursors:
-            self._cursors[symbol] = START
+    def add(self, topic: AnyTopic) -> None:
+        """Want what is new of a topic."""
+        if topic not in self._numbers:
+            self._last_number += 1
+            self._numbers[topic] = self._last_number
+            self._topics[self._last_number] = topic
+            self._places[self._last_number] = None
             self._is_told = False
 
-    def remove(self, symbol: str) -> None:
-        """Want them no more."""
-        if self._cursors.pop(symbol, None) is not None:
-            self._followed.discard(symbol)
-            self._collected.pop(symbol, None)
+    def remove(self, topic: AnyTopic) -> None:
+        """Want it no more."""
+        if topic in self._numbers:
+            self._collected.pop(self._forget(topic), None)
             self._is_told = False
+
+    def _forget(self, topic: AnyTopic) -> int:
+        number = self._numbers.pop(topic)
+        del self._topics[number], self._places[number]
+        return number
 
     def restart(self) -> None:
         """Note that a new worker follows nothing yet."""
-        self._followed.clear()
-        self._is_told = not self._cursors
+        self._is_told = not self._topics
         self._not_before = 0.0
 
     def to_tell(self, now: float) -> list[list[Any]] | None:
@@ -61,7 +66,7 @@ class Following:
         if self._is_told or now < self._not_before:
             return None
         self._is_told = True
-        return [[symbol, *cursor] for symbol, cursor in self._cursors.items()]
+        return [[number, topics.name(topic), self._places[number]] for number, topic in self._topics.items()]
 
     @property
     def due(self) -> float:
@@ -69,37 +74,31 @@ class Following:
         return inf if self._is_told else self._not_before
 
     def told(self, wanted: list[list[Any]], result: Result, now: float) -> None:
-        """Take the worker's answer to what it was told."""
+        """Take the worker's answer to what it was told: the numbers of what it follows."""
         if isinstance(result, Unasked) or result.value is None:
-            self._is_told = False
-            self._not_before = now + AGAIN
+            self._tell_again(now)
             return
-        found = {symbol: Cursor(second, offset) for symbol, second, offset in result.value}
-        for symbol in {symbol for symbol, _, _ in wanted} & self._cursors.keys():
-            if symbol in found:
-                self._cursors[symbol] = found[symbol]
-                self._followed.add(symbol)
-                self._collected.setdefault(symbol, (found[symbol], []))
+        for number in {number for number, *_ in wanted} & self._topics.keys() - {*result.value}:
+            topic = self._topics[number]
+            if self._places[number] is not None:  # the terminal had it, so it will again
+                self._tell_again(now)
             else:
-                log.warning("the terminal has no symbol %r, or does not show it: it is not followed", symbol)
-                del self._cursors[symbol]
+                log.warning("the terminal has no symbol for %s, or does not show it: not followed", topic)
+                self._forget(topic)
 
-    def collect(self, ticks: Ticks, array: "TicksArray") -> None:
-        """Take ticks in, unless nobody wants them any more."""
-        if ticks.symbol in self._followed:
-            start = self._cursors[ticks.symbol]
-            self._cursors[ticks.symbol] = Cursor(ticks.second, ticks.delivered)
-            self._collected.setdefault(ticks.symbol, (start, []))[1].append(array)
+    def _tell_again(self, now: float) -> None:
+        self._is_told = False
+        self._not_before = now + AGAIN
+
+    def collect(self, number: int, begins: Any, rows: Any = b"") -> None:
+        """Take news in as they were packed, unless nobody wants them any more."""
+        topic = self._topics.get(number)
+        if topic is not None:
+            news = unpack(topic, begins, rows)
+            self._places[number] = place_after(news)
+            self._collected.setdefault(number, []).append(news)
 
     def take(self) -> list[News]:
         """Return what was collected since the last time."""
-        if not self._collected:
-            return []
-        import numpy
-
         collected, self._collected = self._collected, {}
-        nothing = numpy.zeros(0, TICKS.dtype)
-        return [
-            NewTicks(Topic(symbol), start, numpy.concatenate(arrays) if arrays else nothing)
-            for symbol, (start, arrays) in collected.items()
-        ]
+        return [joined(parts) for parts in collected.values()]

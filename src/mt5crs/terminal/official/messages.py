@@ -147,21 +147,19 @@ class Refused(Message, tag="refused"):
     text: str
 
 
-class Ticks(Message, tag="ticks"):
-    """New ticks of a symbol, which follow as a frame.
+class Found(Message, tag="found"):
+    """Something is new of a topic that is followed; rows follow as a frame.
 
     Attributes:
-        symbol: The symbol.
-        second: The second of the last one.
-        delivered: How many ticks of that second have been sent.
+        number: The number of the wish that it is for.
+        begins: The place in the topic's history after which the rows come; of a state, the state.
     """
 
-    symbol: str
-    second: int
-    delivered: int
+    number: int
+    begins: Any
 
 
-ToTerminal: TypeAlias = Here | Missing | Ready | Reply | Head | Chunk | Back | Refused | Ticks
+ToTerminal: TypeAlias = Here | Missing | Ready | Reply | Head | Chunk | Back | Refused | Found
 
 encode = Encoder().encode
 to_worker = Decoder[ToWorker](ToWorker).decode

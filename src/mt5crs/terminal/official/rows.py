@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @operation(Kind.WATCH, NO_ARGUMENTS)
 def _follow(_self: Any, /) -> None:
-    """Collect the ticks of these symbols and of no others.
+    """Look for what is new of these topics and of no others.
 
-    Its wire arguments are a symbol, a second and a number each: how far its ticks were taken in before, 0 and
-    0 where they were not. It returns the same of the symbols that the terminal has.
+    Its wire arguments are a number, the topic's name and a place each: how far it was taken in before, None
+    where it was not. It returns the numbers of those that are followed: not of unknown symbols.
     """
 
 

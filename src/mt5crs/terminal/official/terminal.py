@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
@@ -18,15 +18,12 @@ from mt5crs.terminal.official.crew import Crew
 from mt5crs.terminal.official.following import Following
 from mt5crs.terminal.official.health import Health, account_of
 from mt5crs.terminal.official.lane import ROOM, Lane, State
-from mt5crs.terminal.official.messages import Configuration, Ready, Ticks
+from mt5crs.terminal.official.messages import Configuration, Found, Ready
 from mt5crs.terminal.official.package import HINTS, NOT_INSTALLED, OFFICIAL
 from mt5crs.terminal.official.rows import FOLLOW, PULSE
 from mt5crs.terminal.port import Account, Condition, Deferred, News, changed
-from mt5crs.topics import AnyTopic
-from mt5crs.topics import Ticks as Topic
-
-if TYPE_CHECKING:
-    from mt5crs.model import TicksArray
+from mt5crs.timeframes import PERIODS
+from mt5crs.topics import AnyTopic, Bars, Beat
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +33,7 @@ TRADE_LIMIT, READ_LIMIT = 15.0, 120.0
 START_MARGIN = 30.0
 """Seconds that a worker may take to start, beside what the terminal may take to synchronise."""
 PULSE_EVERY = 2.0
-"""Seconds between two looks whether the worker that polls for ticks is hung."""
+"""Seconds between two looks whether the worker that looks for news is hung."""
 
 _now = time.monotonic
 
@@ -159,15 +156,17 @@ class OfficialTerminal:
 
     def follow(self, topic: AnyTopic) -> bool:
         """See `TerminalPort.follow`; of a symbol that turns out to be unknown nothing comes."""
-        if not isinstance(topic, Topic) or not 0 < len(topic.symbol) <= SYMBOL_LENGTH:
+        symbol = getattr(topic, "symbol", None)
+        if symbol is not None and not 0 < len(symbol) <= SYMBOL_LENGTH:
             return False
-        self._following.add(topic.symbol)
+        if isinstance(topic, Beat) or (isinstance(topic, Bars) and topic.timeframe not in PERIODS):
+            return False
+        self._following.add(topic)
         return True
 
     def unfollow(self, topic: AnyTopic) -> None:
         """See `TerminalPort.unfollow`."""
-        if isinstance(topic, Topic):
-            self._following.remove(topic.symbol)
+        self._following.remove(topic)
 
     def take_news(self) -> list[News]:
         """See `TerminalPort.take_news`."""
@@ -256,6 +255,6 @@ class OfficialTerminal:
         for lane in (READ, STREAM):  # those that were there before
             self._crew.attach(lane, self._fence)
 
-    def ticks(self, message: Ticks, array: "TicksArray") -> None:
-        """See `News.ticks`."""
-        self._following.collect(message, array)
+    def found(self, message: Found, *rows: Any) -> None:
+        """See `News.found`."""
+        self._following.collect(message.number, message.begins, *rows)

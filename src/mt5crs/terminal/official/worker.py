@@ -19,10 +19,9 @@ import zmq
 
 from mt5crs.api import OPERATIONS
 from mt5crs.last_error import IPC_CALL_FAILED
-from mt5crs.model import TICKS
 from mt5crs.operation import Result
 from mt5crs.terminal.official.attachment import Attachment
-from mt5crs.terminal.official.desks import DESKS, Desk, Lost, WrongAccountFound
+from mt5crs.terminal.official.desks import Desk, Lost, ReadDesk, TradeDesk, WrongAccountFound
 from mt5crs.terminal.official.messages import (
     CHUNK,
     QUEUE,
@@ -31,18 +30,20 @@ from mt5crs.terminal.official.messages import (
     Call,
     Chunk,
     Configuration,
+    Found,
     Head,
     Here,
     Missing,
     Refused,
     Reply,
-    Ticks,
     ToTerminal,
     ToWorker,
     encode,
     to_worker,
 )
+from mt5crs.terminal.official.news import as_bytes, pack
 from mt5crs.terminal.official.package import load
+from mt5crs.terminal.official.streamdesk import StreamDesk
 from mt5crs.terminal.port import Account
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ FLUSH_MS = 1000
 GRACE = 5.0
 """Seconds beyond the gateway's own limit after which a worker that hangs ends by itself."""
 LONGEST_WATCH = 86_400.0
+DESKS: dict[str, type[Desk]] = {"trade": TradeDesk, "read": ReadDesk, "stream": StreamDesk}
+"""What a worker does, by its lane."""
 
 
 class Channel:
@@ -171,21 +174,15 @@ class Worker:
         if op is None or op.array is None or value is None:
             self._channel.send(Reply(call.number, value, *error))
             return
-        rows = _bytes(value, op.array.dtype)
+        rows = as_bytes(value, op.array.dtype)
         self._channel.send(Head(call.number, len(value), *error))
         for start in range(0, len(rows), CHUNK):
             self._channel.send(Chunk(call.number), rows[start : start + CHUNK])
 
     def _look(self) -> None:
-        for symbol, cursor, ticks in self._desk.look():
-            self._channel.send(Ticks(symbol, *cursor), _bytes(ticks, TICKS.dtype))
-
-
-def _bytes(array: Any, dtype: Any) -> memoryview:
-    import numpy
-
-    rows: memoryview = numpy.ascontiguousarray(array, dtype=dtype).view("u1").data
-    return rows
+        for number, news in self._desk.look():
+            begins, *rows = pack(news)
+            self._channel.send(Found(number, begins), *rows)
 
 
 def _first_line(descriptor: int) -> bytes:

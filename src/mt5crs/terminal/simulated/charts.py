@@ -18,16 +18,17 @@ from mt5crs.last_error import CALL_FAILED, INVALID_PARAMS, NOT_FOUND, OUT_OF_MEM
 from mt5crs.model import BookInfo, TicksArray
 from mt5crs.operation import Result, done
 from mt5crs.terminal.simulated.accounting.money import Money
+from mt5crs.terminal.simulated.prices.buffered import ANY_FLAG
 from mt5crs.terminal.simulated.prices.market import Market
 from mt5crs.terminal.simulated.specification import Specification
 from mt5crs.timeframes import PERIODS
 
 END_OF_TIME = 1 << 36  # seconds: the year 4147
 TICK_MASKS = {
-    COPY_TICKS_ALL: 0xFFFF,
+    COPY_TICKS_ALL: ANY_FLAG,
     COPY_TICKS_INFO: TICK_FLAG_BID | TICK_FLAG_ASK,
     COPY_TICKS_TRADE: TICK_FLAG_LAST | TICK_FLAG_VOLUME,
-    COPY_TICKS_INFO | COPY_TICKS_TRADE: 0xFFFF,
+    COPY_TICKS_INFO | COPY_TICKS_TRADE: ANY_FLAG,
 }
 
 
@@ -110,13 +111,17 @@ class Charts:
         """See `Terminal.market_book_get` in the API table."""
         if symbol not in self._books:
             return Result(None, NOT_FOUND)
+        return done(self.book(symbol))
+
+    def book(self, symbol: str) -> tuple[BookInfo, ...]:
+        """Return the depth of market of a known symbol; nothing of one that has none."""
         instrument = self._market.symbols[symbol]
         if not instrument.book_depth:
-            return done(())
+            return ()
         asks, bids = self._market.depth.levels(instrument, self._market.tick(symbol))
         rows = [(BOOK_TYPE_SELL, level) for level in reversed(asks)]
         rows += [(BOOK_TYPE_BUY, level) for level in bids]
-        return done(tuple(BookInfo((kind, price, int(lots), lots)) for kind, (price, lots) in rows))
+        return tuple(BookInfo((kind, price, int(lots), lots)) for kind, (price, lots) in rows)
 
     def market_book_release(self, symbol: str) -> Result:
         """See `Terminal.market_book_release` in the API table."""

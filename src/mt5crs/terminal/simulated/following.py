@@ -1,84 +1,51 @@
-"""What is followed for the gateway's streams, and how far it was taken."""
+"""All that is followed for the gateway's streams, in the order in which something new may be there.
 
-from collections.abc import Callable
-from typing import Any, Protocol
+What is not due costs nothing: a turn looks at the head of a queue, not at every topic.
+"""
 
-from mt5crs.cursors import START
-from mt5crs.terminal.port import News, NewTicks
-from mt5crs.terminal.simulated.prices.market import Market
-from mt5crs.topics import AnyTopic, Ticks
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TypeAlias
 
+from mt5crs.terminal.port import News
+from mt5crs.terminal.simulated.followers import MAKES, Follower, Sight
+from mt5crs.terminal.simulated.prices.zone import NEVER
+from mt5crs.topics import Account, AnyTopic, Bars, Book, Ticks, Trades
 
-class Follower(Protocol):
-    """What follows one topic."""
+OF_SYMBOLS = Ticks, Bars, Book
+OF_THE_ACCOUNT = Book, Account, Trades
+"""What may change when the account does: what is filled is missing in the book."""
 
-    def take(self) -> News | None:
-        """Return what is new since the last time, None where nothing is."""
-        ...
-
-    @property
-    def due(self) -> float:
-        """What the clock reads when something new may be there."""
-        ...
-
-
-class TickFollower:
-    """The ticks of a symbol.
-
-    Args:
-        market: The prices.
-        topic: The symbol.
-    """
-
-    def __init__(self, market: Market, topic: Ticks) -> None:
-        self._market = market
-        self._topic = topic
-        self._seen_msc = market.clock.now_msc()
-        last = market.tick(topic.symbol).time_msc // 1000 * 1000
-        self._cursor = START.after(market.source(topic.symbol).ticks(last, self._seen_msc + 1))
-        self._is_told = False
-
-    def take(self) -> News | None:
-        """See `Follower.take`."""
-        is_new = self._market.tick(self._topic.symbol).time_msc > self._seen_msc
-        if not is_new and self._is_told:
-            return None
-        now_msc = self._market.clock.now_msc() if is_new else self._seen_msc
-        ticks = self._market.source(self._topic.symbol).ticks(self._seen_msc + 1, now_msc + 1)
-        start, self._cursor = self._cursor, self._cursor.after(ticks)
-        self._seen_msc, self._is_told = now_msc, True
-        return NewTicks(self._topic, start, ticks)
-
-    @property
-    def due(self) -> float:
-        """See `Follower.due`."""
-        live = self._market.live(self._topic.symbol)
-        live.refresh()
-        return live.due
-
-
-MAKES: dict[type[AnyTopic], Callable[[Market, Any], Follower]] = {Ticks: TickFollower}
-"""What follows a topic, by its kind."""
+SURPLUS = 64
+"""Entries that do not count any more and may wait for their time."""
+Entry: TypeAlias = tuple[float, int, Follower]
 
 
 class Following:
-    """All that is followed.
+    """The topics that are followed.
 
     Args:
-        market: The prices.
+        sight: What followers look at.
     """
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, sight: Sight) -> None:
+        self._sight = sight
+        self._clock = sight.market.clock
         self._followers: dict[AnyTopic, Follower] = {}
+        # An entry counts as long as its follower is followed, and due at the time that the entry says.
+        self._agenda: list[Entry] = []
+        self._numbers = count()
 
     def add(self, topic: AnyTopic) -> bool:
         """Follow a topic from now on; False for an unknown symbol."""
         make = MAKES.get(type(topic))
-        if make is None or getattr(topic, "symbol", None) not in self._market.symbols:
+        if make is None:
+            return False
+        if isinstance(topic, OF_SYMBOLS) and topic.symbol not in self._sight.market.symbols:
             return False
         if topic not in self._followers:
-            self._followers[topic] = make(self._market, topic)
+            follower = self._followers[topic] = make(self._sight, topic)
+            self._plan(follower)
         return True
 
     def remove(self, topic: AnyTopic) -> None:
@@ -88,12 +55,57 @@ class Following:
     def clear(self) -> None:
         """Follow nothing."""
         self._followers.clear()
+        self._agenda.clear()
+
+    def changed(self) -> None:
+        """Look again at what may change with the account."""
+        self._wake([each for each in self._followers.values() if isinstance(each.topic, OF_THE_ACCOUNT)])
+
+    def wake(self) -> None:
+        """Look again at everything: time goes on otherwise than was foreseen."""
+        self._wake(list(self._followers.values()))
+
+    def _wake(self, followers: list[Follower]) -> None:
+        for follower in followers:
+            if follower.due > -NEVER:
+                follower.due = -NEVER
+                self._plan(follower)
 
     def take(self) -> list[News]:
         """Return what is new."""
-        taken = (follower.take() for follower in self._followers.values())
-        return [news for news in taken if news is not None]
+        reading, due = self._clock.read(), dict[Follower, None]()  # each once, in their order
+        while (follower := self._first()) is not None and follower.due <= reading:
+            heappop(self._agenda)
+            due[follower] = None
+        taken: list[News] = []
+        for follower in due:
+            news = follower.take()
+            if news is not None:
+                taken.append(news)
+            self._plan(follower)
+        return taken
 
-    def due(self, latest: float) -> float:
-        """Return what the clock reads when something new may be there; `latest` if nothing is before."""
-        return min((follower.due for follower in self._followers.values()), default=latest)
+    @property
+    def due(self) -> float:
+        """What the clock reads when something new may be there."""
+        first = self._first()
+        return NEVER if first is None else first.due
+
+    def _plan(self, follower: Follower) -> None:
+        if len(self._agenda) > SURPLUS + 2 * len(self._followers):
+            self._agenda = [entry for entry in self._agenda if self._counts(entry)]
+            heapify(self._agenda)
+        if follower.due < NEVER:
+            heappush(self._agenda, (follower.due, next(self._numbers), follower))
+
+    def _counts(self, entry: Entry) -> bool:
+        due, _, follower = entry
+        return due == follower.due and self._followers.get(follower.topic) is follower
+
+    def _first(self) -> Follower | None:
+        """Return what is due first; entries that do not count any more are dropped on the way."""
+        while self._agenda:
+            if self._counts(self._agenda[0]):
+                return self._agenda[0][2]
+            heappop(self._agenda)
+        return None

@@ -20,6 +20,7 @@ from mt5crs.constants import (
 )
 from mt5crs.errors import SettingError
 from mt5crs.last_error import AUTHORIZATION_FAILED
+from mt5crs.model import AccountInfo
 from mt5crs.operation import Operation, Result, done
 from mt5crs.terminal.port import Account as Fence
 from mt5crs.terminal.port import Condition, Deferred, News
@@ -31,6 +32,7 @@ from mt5crs.terminal.simulated.config import SimulatedConfig
 from mt5crs.terminal.simulated.dealing import Dealing
 from mt5crs.terminal.simulated.faults.effects import Faults
 from mt5crs.terminal.simulated.faults.plan import Schedule
+from mt5crs.terminal.simulated.followers import Sight
 from mt5crs.terminal.simulated.following import Following
 from mt5crs.terminal.simulated.information import account_info, terminal_info, version
 from mt5crs.terminal.simulated.prices.market import Market, Playback
@@ -109,10 +111,12 @@ class SimulatedTerminal:
         seen_msc = now_msc if saved is None else saved.seen_msc
         self._activation = Activation(self._account, market, ledger, execution, config, seen_msc)
         self._due = -NEVER  # what the clock reads when the passing of time may do something
-        self._following = Following(market)
         self._button = self.switches.terminal_trade_allowed  # as it was before a spell without
         self._read_clock = clock
         self._charts = Charts(market, money, self._held_symbols, config.maxbars, clock)
+        movers = self._account.stakes
+        self._following = Following(Sight(market, self._charts.book, self._present_account, movers))
+        self._noticed: tuple[object, ...] = ()
         self._dealing = Dealing(self._account, market, self._trading, self.switches)
         self._handlers: dict[str, Handler] = {name: self._handler(name) for name in OFFICIAL}
         self.faults = Faults(Schedule(config.seed, config.faults, clock()), self, clock)
@@ -164,6 +168,7 @@ class SimulatedTerminal:
 
     def take_news(self) -> list[News]:
         """See `TerminalPort.take_news`."""
+        self._notice()
         return self._following.take()
 
     def advance(self) -> float:
@@ -172,7 +177,9 @@ class SimulatedTerminal:
             self._save()
         due = self.faults.pass_time() if self.faults.armed else NEVER
         self._pass_time()
-        due = min(due, self._due, self._following.due(NEVER))
+        self._notice()
+        if not self._market.clock.is_held:  # while time stands still nothing comes by itself
+            due = min(due, self._due, self._following.due)
         return min(max(due - self._read_clock(), EAGER), IDLE)
 
     def close(self) -> None:
@@ -193,6 +200,13 @@ class SimulatedTerminal:
             # A bit early: what a float cannot hold must not cost a millisecond.
             self._due = due if due == NEVER else clock.reads_at(due - EARLY)
 
+    def _notice(self) -> None:
+        """Have the account looked at by who follows it, where it may have changed."""
+        mark = self._activation.changes, self._trading.request_id, *self._account.next_tickets
+        if mark != self._noticed:
+            self._noticed = mark
+            self._following.changed()
+
     # ---- what faults move ----
 
     def set_spell(self, name: str, on: bool, reading: float) -> None:
@@ -207,6 +221,7 @@ class SimulatedTerminal:
             switches.terminal_trade_allowed = self._button
         for live in self._market.live_ticks.values():
             live.due = -NEVER
+        self._following.wake()
         self._due = -NEVER
 
     def at(self, reading: float) -> AbstractContextManager[None]:
@@ -255,8 +270,11 @@ class SimulatedTerminal:
         return done(terminal_info(self.config, self.switches))
 
     def _account_info(self) -> Result:
+        return done(self._present_account())
+
+    def _present_account(self) -> AccountInfo:
         self._pass_time()
-        return done(account_info(self.config, self.switches, self._account.totals()))
+        return account_info(self.config, self.switches, self._account.totals())
 
     def _order_send(self, request: Mapping[str, object]) -> Result:
         clock, before = self._market.clock, self._activation.changes

@@ -18,9 +18,17 @@ AHEAD = 15 * MINUTE_MSC
 """How far a stretch reaches where nothing else is said: making it must not hold up a request."""
 LONGEST = 6 * 60 * MINUTE_MSC
 """How far it reaches at most to catch up with the present."""
+ANY_FLAG = 0xFFFF
+"""The mask of the ticks that are told: one of which no flag says anything is none."""
 
 Prices = NDArray[np.float64]
 Stamps = NDArray[np.int64]
+
+
+def with_flags(ticks: TicksArray, mask: int) -> TicksArray:
+    """Return the ticks that have one of some flags; the same array where all have."""
+    fits = (ticks["flags"] & mask) != 0
+    return ticks if fits.all() else ticks[fits]
 
 
 class Window(NamedTuple):
@@ -33,6 +41,7 @@ class Window(NamedTuple):
         ticks: Its ticks.
         msc: Their times, side by side.
         prices: Three rows, each side by side: their bid, ask and last prices.
+        are_told: Whether all of them are told.
     """
 
     start: int
@@ -41,13 +50,15 @@ class Window(NamedTuple):
     ticks: TicksArray
     msc: Stamps
     prices: Prices
+    are_told: bool
 
     @classmethod
     def of(cls, start: int, stop: int, before: TicksArray, ticks: TicksArray) -> "Window":
         """Return the window of ticks."""
         ticks.flags.writeable = False
         prices = np.array([ticks["bid"], ticks["ask"], ticks["last"]])
-        return cls(start, stop, before, ticks, np.ascontiguousarray(ticks["time_msc"]), prices)
+        are_told = with_flags(ticks, ANY_FLAG) is ticks
+        return cls(start, stop, before, ticks, np.ascontiguousarray(ticks["time_msc"]), prices, are_told)
 
     def seen(self, msc: int) -> int:
         """Return how many of the ticks are at or before a time."""
@@ -105,6 +116,13 @@ class Buffered:
         if stop_msc > window.stop:
             return self._source.ticks(start_msc, stop_msc)
         return window.ticks[window.ahead(start_msc) : window.ahead(stop_msc)]
+
+    def told(self, start_msc: int, stop_msc: int) -> TicksArray:
+        """Return the same ticks, without those that are not told: what `copy_ticks_from` returns of all."""
+        ticks = self.ticks(start_msc, stop_msc)
+        window = self._window
+        is_within = window.start <= start_msc and stop_msc <= window.stop
+        return ticks if is_within and window.are_told else with_flags(ticks, ANY_FLAG)
 
     def last_tick(self, msc: int) -> TicksArray:
         """See `PriceSource.last_tick`."""

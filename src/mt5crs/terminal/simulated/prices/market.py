@@ -11,7 +11,7 @@ from mt5crs.terminal.simulated.config import HISTORY_START, SimulatedConfig
 from mt5crs.terminal.simulated.instruments.calendar import ALWAYS, MINUTE_MSC, Calendar
 from mt5crs.terminal.simulated.instruments.catalogue import Instrument
 from mt5crs.terminal.simulated.instruments.loading import load_catalogue
-from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered
+from mt5crs.terminal.simulated.prices.buffered import AHEAD, Buffered, with_flags
 from mt5crs.terminal.simulated.prices.depth import Depth
 from mt5crs.terminal.simulated.prices.legs import Legs, activity
 from mt5crs.terminal.simulated.prices.live import LiveTick, ServerClock
@@ -180,7 +180,7 @@ class Market:
         while start_msc < stop_msc and missing > 0:
             end_msc = min(start_msc + TICKS_AT_A_TIME, stop_msc)
             ticks = source.ticks(start_msc, end_msc)
-            found.append(ticks[(ticks["flags"] & mask) != 0])
+            found.append(with_flags(ticks, mask))
             missing -= len(found[-1])
             start_msc = end_msc
         if sum(map(len, found)) > limit and count > limit:
