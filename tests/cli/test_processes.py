@@ -291,7 +291,7 @@ def test_what_there_is_to_know_of_a_stream_is_told(
     monkeypatch.setattr(Client, "stream", stream)
     result = run("ticks", "EURUSD", "-f", "--json", "--port", str(gateway.port))
     assert result.err.splitlines() == [
-        "gap: tick.EURUSD is missing from 2023-11-14 22:13:20 to ?: history is gone",
+        "gap: something of tick.EURUSD is missing from 2023-11-14 22:13:20: history is gone",
         "behind: what comes is 2.5 s old",
         "caught up",
         "silent: nothing has come for 15 s, still waiting: no route",

@@ -83,7 +83,6 @@ def test_listening_ends_when_it_was_told_to(gateway: Gateway) -> None:
 
     with gateway.client() as client:
         assert len(list(client.ticks("EURUSD", seconds=0.3))) < 10
-        assert list(client.ticks(seconds=0.05)) == []
     assert asyncio.run(scenario()) < 10
 
 

@@ -236,7 +236,7 @@ def _bytes_again(scene: Scene) -> bool:
             assert through.resume(key.stem)
         owner.kill(key.stem)
         for recorded in relay.to_gateway:
-            with socket.create_connection(("127.0.0.1", scene.gateway.port), timeout=0.2) as again:
+            with socket.create_connection(("127.0.0.1", scene.gateway.port), timeout=1.0) as again:
                 for part in recorded:
                     try:
                         again.sendall(part)
