@@ -9,7 +9,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,6 +227,17 @@ def _session_of_another(scene: Scene) -> bool:
 # ---- what was recorded comes again ------------------------------------------------------------------
 
 
+COMMAND = 4
+"""What a command of the transport begins with; its length follows."""
+
+
+def _in_turn(recorded: list[bytes]) -> Iterator[bytes]:
+    """Yield parts with what was sent behind a command apart: a peer that has not answered it hangs up."""
+    for part in recorded:
+        end = 2 + part[1] if part[0] == COMMAND else len(part)
+        yield from filter(None, (part[:end], part[end:]))
+
+
 def _bytes_again(scene: Scene) -> bool:
     key = scene.key_file(Role.TRADER)
     with scene.owner() as owner, Relay(scene.gateway.port) as relay:
@@ -237,7 +248,7 @@ def _bytes_again(scene: Scene) -> bool:
         owner.kill(key.stem)
         for recorded in relay.to_gateway:
             with socket.create_connection(("127.0.0.1", scene.gateway.port), timeout=1.0) as again:
-                for part in recorded:
+                for part in _in_turn(recorded):
                     try:
                         again.sendall(part)
                         again.recv(65536)
