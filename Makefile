@@ -1,7 +1,8 @@
 # Two commands do everything on a machine with Python and make:
 #   make demo     the main job on the simulated terminal (make demo DATA=FILE: on a replay of real prices)
 #   make test     every test
-# Others: make lint, make audit, make bench, make chaos (SEED=N ORDERS=N), make clean.
+#   make fleet-demo   four nodes on this machine: sync, verify, roll back (root)
+# Others: make lint, make audit, make bench, make chaos (SEED=N ORDERS=N), make lock, make clean.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -12,7 +13,7 @@ ORDERS ?= 10000
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint audit bench chaos clean
+.PHONY: demo test lint audit bench chaos lock fleet-demo clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run .env
@@ -38,6 +39,13 @@ audit: $(VENV)/.audit
 chaos: $(VENV)/.test
 	$(BIN)/python -m tests.adversity.chaos $(if $(SEED),--seed $(SEED)) --orders $(ORDERS) $(ARGS)
 
+fleet-demo: $(VENV)/.test
+	$(BIN)/python -m tests.fleet.demo $(ARGS)
+
+lock: $(VENV)/.lock
+	$(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --all-extras \
+		--group release --python-version 3.10 --output-file requirements.lock $(ARGS)
+
 .env: $(VENV)/.run
 	$(BIN)/python -m mt5crs.settings
 
@@ -54,7 +62,7 @@ $(VENV)/.run: $(VENV)/.made pyproject.toml
 	@$(PIP) install -e '.[cli,secure]'
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.audit: $(VENV)/.%: $(VENV)/.run
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.audit $(VENV)/.lock: $(VENV)/.%: $(VENV)/.run
 	@echo "installing what '$*' needs (once)"
 	@$(PIP) install --group $*
 	@touch $@

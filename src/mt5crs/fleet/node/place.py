@@ -1,0 +1,76 @@
+"""Where things are on a node.
+
+```text
+PATH/                     /opt/mt5-crs
+  current                 -> releases/ID; on Windows a file with the ID
+  releases/ID/            a release: src/, scripts/ ... of a revision, .venv/, release.json (written last)
+  .env                    the node's settings, which all releases share
+  .fleet/                 what the fleet command keeps
+    record.jsonl          every deployment, append-only
+    lock                  held by who changes something
+    incoming/SHA256       files that were sent
+    settings/             backups of .env, and our settings as each release had them
+    services/             what keeps services running, and their logs
+    bundles/ID/           on HUB: a release as it is sent: wheel, tree.tar.gz, requirements.lock
+    wheels/               on HUB: packages for nodes without an index
+  keys/ journal.db ...    the node's own: never touched
+```
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Place:
+    """A node's folder.
+
+    Args:
+        path: The folder.
+        windows: Whether it is kept as on Windows, which has no symbolic links for everybody.
+    """
+
+    def __init__(self, path: str | Path, *, windows: bool = os.name == "nt") -> None:
+        self.path = Path(path)
+        self.windows = windows
+        self.current = self.path / "current"
+        self.releases = self.path / "releases"
+        self.settings = self.path / ".env"
+        self.own = self.path / ".fleet"
+        self.record = self.own / "record.jsonl"
+        self.lock = self.own / "lock"
+        self.incoming = self.own / "incoming"
+        self.backups = self.own / "settings"
+        self.services = self.own / "services"
+        self.bundles = self.own / "bundles"
+        self.wheels = self.own / "wheels"
+
+    def release(self, id_: str) -> Path:
+        """Return the folder of a release."""
+        return self.releases / id_
+
+    def python(self, id_: str) -> Path:
+        """Return the interpreter of a release."""
+        folder = self.release(id_) / ".venv"
+        return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+    def current_id(self) -> str:
+        """Return the id of the release that is in use, "" where there is none."""
+        try:
+            if self.windows:
+                return self.current.read_text(encoding="utf-8").strip()
+            return os.path.basename(os.readlink(self.current))  # noqa: PTH115, PTH119
+        except OSError:
+            return ""
+
+    def manifest(self, id_: str) -> dict[str, Any] | None:
+        """Return what is known of a release (see `build`), None where it is not complete."""
+        try:
+            content = (self.release(id_) / "release.json").read_text(encoding="utf-8")
+            manifest: dict[str, Any] = json.loads(content)
+        except (OSError, ValueError):
+            return None
+        return manifest
