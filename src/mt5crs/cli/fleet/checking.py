@@ -1,0 +1,7 @@
+"""`mt5crs fleet`: verify, checklist."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""

@@ -1,0 +1,35 @@
+"""What the commands of a fleet begin with: the inventory, and the extra that they need."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from mt5crs.cli.report import Failure
+
+if TYPE_CHECKING:
+    from mt5crs.fleet.inventory import Fleet
+
+NEEDS = ("asyncssh", "packaging")
+"""What the extra `fleet` brings."""
+
+InventoryFile: TypeAlias = Annotated[
+    Path, typer.Option("--inventory", "-i", metavar="FILE", help="The inventory.", rich_help_panel="Fleet")
+]
+DEFAULT = Path("fleet.toml")
+
+
+def opened(path: Path) -> "Fleet":
+    """Return the inventory.
+
+    Raises:
+        Failure: The extra is missing.
+        SettingError: The inventory is not there, or not right.
+    """
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
+        raise Failure(f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet]'", code=2)
+    from mt5crs.fleet.inventory import Fleet
+
+    return Fleet.read(path)
