@@ -24,6 +24,7 @@ class Gateway:
         options: More options of the command.
         port: Command port; a free one without it.
         environment: Its environment; that of the test without it.
+        python: The interpreter that runs it.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class Gateway:
         port: int = 0,
         stream_port: int = 0,
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.ready_file = folder / f"ready-{os.urandom(4).hex()}.json"
         self.log = self.ready_file.with_suffix(".log")
         self._command = [
-            *(sys.executable, "-m", "mt5crs", "gateway", "--terminal", "simulated"),
+            *(python, "-m", "mt5crs", "gateway", "--terminal", "simulated"),
             *("--ready-file", str(self.ready_file), *options),
         ]
         self.port = port

@@ -96,7 +96,8 @@ class MT5Client:
             _say("[✗] Connection timeout", sys.stdout)
             _say(
                 f"No answer from {self._address} in {self.timeout:g} s: "
-                "is the address right, the gateway running and the port open in its firewall?",
+                "is the address right, the gateway running and the port open in its firewall? "
+                "Or does this gateway want keys? Then use: mt5crs ping",
                 sys.stderr,
             )
             return False

@@ -12,6 +12,7 @@ from typing import Any
 
 from mt5crs._version import __version__
 from mt5crs.journal.file import VERSION as JOURNAL
+from mt5crs.release import release
 from mt5crs.terminal.simulated.state import VERSION as STATE
 from mt5crs.trades.record import VERSION as TRADES
 from mt5crs.wire.messages import SPEAKS
@@ -21,11 +22,13 @@ def about() -> dict[str, Any]:
     """Return the facts of this installation.
 
     Returns:
-        `version`; `speaks`, the protocols that it understands, newest first; `files`, the version of each
-        kind of file that it writes (`journal`, `trades`, `state`); `python`; `packages`, all that there are.
+        `version`; `release`, its id, "" where it is none; `speaks`, the protocols that it understands, newest
+        first; `files`, the version of each kind of file that it writes (`journal`, `trades`, `state`);
+        `python`; `packages`, all that there are.
     """
     return {
         "version": __version__,
+        "release": release(),
         "speaks": list(SPEAKS),
         "files": {"journal": JOURNAL, "trades": TRADES, "state": STATE},
         "python": platform.python_version(),

@@ -101,12 +101,15 @@ class Check(Generic[Seen]):
     def results(self, seen: Seen, subject: str = "") -> Iterator[Result]:
         """Look, and yield a result for each finding.
 
-        A check that fails by a defect of its own is a failed check: it never takes the others with it.
+        A check that fails by a defect of its own is a failed check: it never takes the others with it, nor
+        ends the program as if all were well. Whoever interrupts is heard.
         """
         try:
             found = self.look(seen)
             findings = [found] if isinstance(found, Finding) else list(found)
-        except Exception as error:  # a check may be anybody's
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a check may be anybody's, and raise SystemExit too
             findings = [failed(f"the check itself failed: {type(error).__name__}: {error}", "mend the check")]
         for status, what, remedy in findings:
             todo = "" if status in {Status.PASS, Status.OFF} else remedy or self.remedy
@@ -133,12 +136,24 @@ class Registry(Generic[Seen]):
         def add(
             look: Callable[[Seen], Finding | Iterable[Finding]],
         ) -> Callable[[Seen], Finding | Iterable[Finding]]:
-            if id_ in self._checks:
-                raise ValueError(f"there is a check {id_!r} already")
-            self._checks[id_] = Check(id_, title, reason, remedy, look)
+            self._add(Check(id_, title, reason, remedy, look))
             return look
 
         return add
+
+    def include(self, other: "Registry[Seen]") -> None:
+        """Add the checks of another registry.
+
+        Raises:
+            ValueError: There is one of the same id.
+        """
+        for check in other:
+            self._add(check)
+
+    def _add(self, check: Check[Seen]) -> None:
+        if check.id in self._checks:
+            raise ValueError(f"there is a check {check.id!r} already")
+        self._checks[check.id] = check
 
     def __iter__(self) -> Iterator[Check[Seen]]:
         return iter(self._checks.values())

@@ -99,7 +99,7 @@ class Settings(NamedTuple):
         if strangers:
             raise TypeError(f"no such setting: {', '.join(sorted(strangers))}")
         path = _find_dotenv() if dotenv is None else str(dotenv)
-        lines: Mapping[str, str | None] = _read_dotenv(path) if path else {}
+        lines: Mapping[str, str | None] = read_dotenv(path) if path else {}
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for setting in TABLE:
@@ -114,6 +114,19 @@ class Settings(NamedTuple):
     def source_of(self, field: str) -> str:
         """Return where the value of a field came from, in words that fit after "from"."""
         return self.sources[field]
+
+
+def checked(variable: str, value: str) -> object:
+    """Return a value as the setting of that variable has it, apart from where it was found.
+
+    Raises:
+        KeyError: There is no such setting.
+        ValueError: The value cannot be used; says what would be right.
+    """
+    setting = next((setting for setting in TABLE if setting.variable == variable), None)
+    if setting is None:
+        raise KeyError(variable)
+    return setting.convert(value, _Place("", "", bind=False))
 
 
 def address(host: str, port: int) -> str:
@@ -252,7 +265,12 @@ def _find_dotenv() -> str:
         folder = above
 
 
-def _read_dotenv(path: str) -> Mapping[str, str | None]:
+def read_dotenv(path: str) -> Mapping[str, str | None]:
+    """Return all lines of a ``.env`` file, by variable; None is the value of a name alone.
+
+    Raises:
+        SettingError: It cannot be read, or a line has no form that such files have.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - as in _find_dotenv
             text = file.read().decode("utf-8-sig")

@@ -10,6 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 DOMAIN = "mt5crs.request"
+FORM = 2
+"""The number of this form of a statement. It is not the protocol's: a newer one that signs the same keeps it,
+so that what was signed before goes on being what it was."""
 NONCE = 16
 """Bytes of a nonce."""
 
@@ -18,7 +21,7 @@ class Statement(Struct, array_like=True, forbid_unknown_fields=True, gc=False, f
     """A request as its client signs it.
 
     Attributes:
-        protocol: The version of the protocol.
+        form: `FORM`.
         gateway: The gateway's public signing key, 32 bytes.
         account: The account that the request is for, as `login@server`.
         signer: The id of the client's key.
@@ -32,7 +35,7 @@ class Statement(Struct, array_like=True, forbid_unknown_fields=True, gc=False, f
         key: Idempotency key of a trade.
     """
 
-    protocol: int
+    form: int
     gateway: bytes
     account: str
     signer: str

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mt5crs.cli import formats
 from mt5crs.cli.output import Form, Output, Table, field
-from mt5crs.cli.ping import histogram, percentile, summary
+from mt5crs.cli.ping import histogram, summary
+from mt5crs.client.measure import percentile
 
 COLUMNS = (field("name"), field("price", show=formats.priced(2), right=True))
 FIELDS = ("name", "price")

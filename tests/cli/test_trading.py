@@ -10,8 +10,8 @@ import pytest
 
 from mt5crs import Client
 from mt5crs import constants as c
-from mt5crs.cli.retcodes import MEANINGS, meaning
 from mt5crs.errors import GatewayFault, OutcomeUnknown
+from mt5crs.retcodes import MEANINGS, meaning
 from tests.cli.commands import Run
 from tests.processes import Gateway
 

@@ -901,6 +901,43 @@ def test_a_gateway_that_did_not_run_misses_nobody(make: Make) -> None:
     assert set(bench.desk.guard.switches.on) == {"tim"}
 
 
+def test_a_gateway_that_stops_misses_nobody(make: Make) -> None:
+    bench = make("[keys.tim]\ndead_man = 10\ndead_man_close = true")
+    bench.order(buy())
+    bench.pass_time(9.0, 1.0)
+    bench.desk.rest()
+    bench.pass_time(30.0, 1.0)
+    assert bench.desk.guard.switches.on == {}
+    bench.restart()
+    bench.pass_time(9.0, 1.0)
+    assert bench.desk.guard.switches.on == {}
+    assert len(bench.positions()) == 1
+    bench.pass_time(15.0, 1.0)
+    assert set(bench.desk.guard.switches.on) == {"tim"}
+    assert bench.positions() == []
+
+
+def test_a_gateway_that_stops_closes_nothing_that_it_has_not_begun(make: Make) -> None:
+    from mt5crs.terminal.simulated.faults.plan import Fault
+
+    bench = make("")
+    bench.order(buy())
+    bench.order(buy(), by="tom")
+    bench.terminal.faults.add(Fault(kind="reject"))
+    bench.terminal.slow = {"order_send"}
+    bench.ask("kill", "tim", True)
+    bench.pass_time(1.0)
+    bench.ask("kill", "tom", True)
+    bench.desk.rest()
+    bench.terminal.slow = set()
+    bench.terminal.settle()  # what was begun has failed, and would be tried again
+    bench.pass_time(10.0)
+    assert (bench.sent, len(bench.positions())) == (3, 2)
+    bench.restart()
+    bench.pass_time(10.0)
+    assert (bench.sent, len(bench.positions())) == (5, 0)
+
+
 def test_the_errors_are_those_that_clients_know(make: Make) -> None:
     bench = make("[account]\nmax_order_volume = 1")
     with pytest.raises(LimitExceeded):

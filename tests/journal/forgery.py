@@ -60,7 +60,7 @@ def signed(key: str, request: dict[str, Any], by: Signer, gateway: Signer = GATE
     }
     fields |= others
     bound: dict[str, Any] = {
-        "protocol": 2,
+        "form": 2,
         "gateway": gateway.public,
         "nonce": bytes(16),
         "time": START // 10**6,

@@ -236,6 +236,14 @@ def test_an_export_that_ends_in_a_line_is_no_proof(made: Any, tmp_path: Path, ve
     assert f"line {len(events) + 1} is not of an exported journal" in err
 
 
+def test_a_journal_in_place_of_a_copy_is_told_how_it_is_named(tmp_path: Path, verify: Verify) -> None:
+    path = tmp_path / "journal.db"
+    Journal(path, ACCOUNT).close()
+    code, _, err = verify(str(path))
+    assert code == 2
+    assert "is named with --journal" in " ".join(err.split())
+
+
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("number", "entry", "at"), st.integers(-(2**63), 2**63 - 1)),
     "step": st.sampled_from([*(s.value for s in Step), *(k.value for k in NoticeKind), "x"]),

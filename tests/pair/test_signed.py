@@ -156,7 +156,7 @@ def signed_by(bridge: KeyedBridge, by: Signer, **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": 1}, "another protocol"),
+        ({"form": 3}, "another form of statement"),
         ({"gateway": bytes(32)}, "another gateway"),
         ({"account": "1@Elsewhere"}, "another account"),
         ({"signer": "0123456789abcdef"}, "another key"),

@@ -165,7 +165,7 @@ def test_wrong_fields_are_refused(fields: Any) -> None:
         codec.to_gateway(codec.HEADER + msgspec.msgpack.encode(fields))
 
 
-@pytest.mark.parametrize(("version", "who"), [(1, "the other side"), (3, "this side"), (255, "this side")])
+@pytest.mark.parametrize(("version", "who"), [(1, "the other side"), (4, "this side"), (255, "this side")])
 def test_an_unknown_version_says_which_side_to_upgrade(version: int, who: str) -> None:
     frame = codec.MAGIC + bytes([version]) + msgspec.msgpack.encode(["ping", 1])
     with pytest.raises(VersionMismatch, match=f"speaks protocol {version}.*upgrade {who}"):

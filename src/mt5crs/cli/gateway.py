@@ -14,6 +14,9 @@ from mt5crs.cli.report import Failure, note
 from mt5crs.settings import Settings, address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
     from mt5crs.gateway.config import GatewayConfig
     from mt5crs.gateway.server import Server
     from mt5crs.operation import Result
@@ -87,6 +90,13 @@ def gateway(
         typer.Option(
             metavar="FILE",
             help="What orders may do and who may connect, TOML; read again when it changes.",
+        ),
+    ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="What is in hand when it is stopped is finished within these seconds (10); 0 ends at once.",
         ),
     ] = None,
     stop_with_stdin: Annotated[
@@ -166,7 +176,7 @@ def gateway(
         ),
     ] = None,
 ) -> None:
-    """Serve a terminal to clients, until a signal or Ctrl-C.
+    """Serve a terminal to clients, until a signal or Ctrl-C; a second one does not wait for what is in hand.
 
     The password of the account comes from the file that MT5_PASSWORD_FILE names, else from MT5_PASSWORD, else
     from the system's keyring: a command line can be read by every user of the machine. A simulated account
@@ -178,8 +188,7 @@ def gateway(
     rest: dict[str, Any] = {"keys": keys, "insecure": insecure, "ready_file": ready_file, "policy": policy}
     if journal is not None or terminal is TerminalKind.OFFICIAL:
         rest["journal"] = journal or DEFAULT_JOURNAL
-    if horizon is not None:
-        rest["horizon"] = horizon
+    rest |= {name: given for name, given in (("horizon", horizon), ("drain", drain)) if given is not None}
     config = _config(host, port, stream_port, **rest)
     options = {
         "seed": seed, "replay": replay, "symbol": symbol, "speed": speed, "deposit": deposit,
@@ -267,15 +276,22 @@ def _serve(
         terminal.close()
         raise
     # `run` takes the signals over; one that comes between the line below and `run` must not be lost.
-    for name in SIGNALS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda _number, _frame: server.stop())
+    _on_signals(lambda _number, _frame: server.stop())
     if stop_with_stdin:
         threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
     if not config.is_loopback and config.keys is None:
         note(WARNING.format(where=address(config.host, server.port)))
     _announce(config, server, terminal, about)
-    server.run()
+    try:
+        server.run()
+    finally:
+        _on_signals(signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
+
+
+def _on_signals(handler: "Callable[[int, FrameType | None], Any] | signal.Handlers") -> None:
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
 
 
 def _make_room() -> None:

@@ -36,10 +36,18 @@ SPANS = (60, 3600, 86_400, 7 * 86_400, 60 * 86_400)
 _TRADE_MODE = named("ACCOUNT_TRADE_MODE_")
 _MARGIN_MODE = named("ACCOUNT_MARGIN_MODE_")
 
+
+def releases(counts: Mapping[str, int]) -> str:
+    """Return how many clients run which release, in words."""
+    return ", ".join(f"{count} of {release}" for release, count in counts.items()) or "unknown"
+
+
 # Of the many fields of `info`, those that people see: section, field, how it is shown.
 _INFO: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("gateway", "address", str),
     ("gateway", "software", str),
+    ("gateway", "release", lambda value: value or "unknown"),
+    ("gateway", "clients", releases),
     ("gateway", "terminal", str),
     ("gateway", "stream_port", str),
     ("gateway", "round_trip_ms", lambda value: f"{value:.3f}"),
@@ -70,6 +78,8 @@ def info_table(call: Call) -> Table:
         "gateway": {
             "address": call.where,
             "software": welcome.software,
+            "release": ping.pong.state.get("release", ""),
+            "clients": ping.pong.state.get("clients", {}),
             "terminal": welcome.terminal,
             "protocol": welcome.protocol,
             "stream_port": welcome.stream_port,

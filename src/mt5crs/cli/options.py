@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 import typer
 
@@ -82,6 +82,18 @@ class Call:
         return info
 
 
+class Told(NamedTuple):
+    """What a command was told.
+
+    Attributes:
+        flags: Settings, as `Settings.read` takes them.
+        output: Where the result goes.
+    """
+
+    flags: dict[str, Any]
+    output: Output
+
+
 def connected(app: typer.Typer, name: str | None = None) -> Declare:
     """Declare a command that uses a gateway: a function of a `Call` and its own options."""
 
@@ -100,12 +112,22 @@ def written(app: typer.Typer, name: str | None = None) -> Declare:
     return declare
 
 
+def told(app: typer.Typer, name: str | None = None, **how: Any) -> Declare:
+    """Declare a command that is told of a gateway and finds its own way to it: a function of a `Told`."""
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        return _declare(app, name, function, _CONNECTION_OPTIONS + _FORM_OPTIONS, _told, **how)
+
+    return declare
+
+
 def _declare(
     app: typer.Typer,
     name: str | None,
     function: Callable[..., None],
     shared: Sequence[inspect.Parameter],
     first: Callable[[dict[str, Any]], AbstractContextManager[Any]],
+    **how: Any,
 ) -> Callable[..., None]:
     """Give typer a function of all options, from whose common ones the command's first argument is made."""
 
@@ -119,8 +141,14 @@ def _declare(
     run.__name__, run.__doc__, run.__module__ = function.__name__, function.__doc__, function.__module__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010 - not a declared attribute
-    app.command(name)(run)
+    app.command(name, **how)(run)
     return function
+
+
+@contextmanager
+def _told(common: dict[str, Any]) -> Generator[Told, None, None]:
+    with _output(common) as output:
+        yield Told({name: common[name] for name, *_ in _CONNECTION}, output)
 
 
 @contextmanager

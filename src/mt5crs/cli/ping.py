@@ -10,6 +10,7 @@ import typer
 from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Form, Output, Table, field
 from mt5crs.cli.report import Failure
+from mt5crs.client.measure import percentile
 from mt5crs.errors import ConnectionTimeout
 
 BUCKETS = 10
@@ -57,11 +58,6 @@ def measure(call: Call, count: int, interval: float) -> list[float | None]:
             if not number:  # nobody is there: waiting for the rest would only take time
                 break
     return trips
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return a percentile by nearest rank: a value that was measured."""
-    return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]
 
 
 def summary(trips: Sequence[float | None]) -> Table:

@@ -14,11 +14,11 @@ from mt5crs.cli.options import Call, connected
 from mt5crs.cli.output import Column, Row, Table, field
 from mt5crs.cli.report import Failure, note
 from mt5crs.cli.requests import COMMENT_LENGTH, DEVIATION, Filling, Ticket, closing, opening
-from mt5crs.cli.retcodes import SUCCESSES, UNKNOWN, meaning
 from mt5crs.client.core import fresh_key
 from mt5crs.errors import BridgeError, Certainty, KeyConflict, OutcomeUnknown
 from mt5crs.journal.states import OPEN
 from mt5crs.model import OrderSendResult
+from mt5crs.retcodes import SUCCESSES, UNKNOWN, meaning
 
 if TYPE_CHECKING:
     from mt5crs.model import TradeOrder, TradePosition

@@ -16,6 +16,7 @@ from mt5crs.errors import BridgeError, OutcomeUnknown, SettingError, UnknownSymb
 from mt5crs.last_error import IPC_CALL_FAILED, IPC_TIMEOUT, NO_IPC_CONNECTION, SUCCESS, LastError
 from mt5crs.model import OrderSendResult, Tick
 from mt5crs.operation import Operation
+from mt5crs.release import release
 from mt5crs.settings import Settings, address
 from mt5crs.timeframes import NAMES
 from mt5crs.topics import AnyTopic, Bars, Beat, Book, Ticks, Trades
@@ -305,6 +306,7 @@ class Core:
             pins=self.pins,
             sign=self._sign,
             packs=Packs(self._compress, self._tell_of_rows_as_they_are),
+            release=release(),
         )
 
     def _tell_of_rows_as_they_are(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -18,6 +19,7 @@ HALF = b"\xff" + bytes(8) + b"\x7f\3\1"
 It would close the connection if it heard of another mechanism."""
 GREETING = 64
 """Bytes of a greeting."""
+MECHANISM = slice(12, 32)
 _ENDS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 _REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -62,31 +64,44 @@ def _refused(core: Core) -> KeyRefused:
 
 def _broken_off(core: Core, failure: BridgeError) -> BridgeError:
     """Return why a handshake was broken off, by what the other side's greeting says that it wants."""
-    mechanism = _mechanism(core.settings.host, core.settings.port)
-    if mechanism == b"CURVE" and core.keys is None:
+    wanted = mechanism(core.settings.host, core.settings.port)
+    if wanted == b"CURVE" and core.keys is None:
         return KeyRefused(
             f"{core.where} wants keys",
             hint="name this client's key file in MT5_KEYS; `mt5crs keys new` beside the gateway makes one",
         )
-    if mechanism == b"CURVE" and core.keys is not None:
+    if wanted == b"CURVE" and core.keys is not None:
         return WrongGateway(f"{core.where} is not the gateway that the key file of {core.keys.name} is for")
-    if mechanism == b"NULL" and core.keys is not None:
+    if wanted == b"NULL" and core.keys is not None:
         return WrongGateway(
             f"{core.where} has no keys, and is not the gateway that the key file of {core.keys.name} is for"
         )
     return failure
 
 
-def _mechanism(host: str, port: int) -> bytes:
+def mechanism(host: str, port: int) -> bytes:
     """Return the mechanism in the other side's ZMTP greeting; nothing where it greets otherwise, or not."""
-    patience = PATIENCE_MS / 1000
-    greeting = b""
+    return mechanism_in(greeting(host, port, PATIENCE_MS / 1000))
+
+
+def greeting(host: str, port: int, patience: float) -> bytes:
+    """Return what the other side says first, in so many seconds for all of it; nothing where it is silent."""
+    end = time.monotonic() + patience
+    said = b""
     try:
         with socket.create_connection((host, port), timeout=patience) as connection:
-            connection.settimeout(patience)
             connection.sendall(HALF)
-            while len(greeting) < GREETING and (part := connection.recv(GREETING)):
-                greeting += part
+            while len(said) < GREETING and (left := end - time.monotonic()) > 0:
+                connection.settimeout(left)
+                if not (part := connection.recv(GREETING)):
+                    break
+                said += part
     except OSError:
-        return b""
-    return greeting[12:32].rstrip(b"\0") if greeting[:1] == HALF[:1] else b""
+        pass
+    return said
+
+
+def mechanism_in(said: bytes) -> bytes:
+    """Return the mechanism in a ZMTP greeting; nothing where it is none, or not whole so far."""
+    is_one = len(said) >= MECHANISM.stop and said[:1] == HALF[:1]
+    return said[MECHANISM].rstrip(b"\0") if is_one else b""

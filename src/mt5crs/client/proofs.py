@@ -10,8 +10,8 @@ from msgspec.msgpack import Encoder
 from mt5crs.errors import SettingError
 from mt5crs.heads import Head, HeadFile
 from mt5crs.security.keys import ClientKeys
-from mt5crs.statement import NONCE, Statement
-from mt5crs.wire.messages import PROTOCOL, Ask
+from mt5crs.statement import FORM, NONCE, Statement
+from mt5crs.wire.messages import Ask
 from mt5crs.wire.pins import Pins
 
 _encode = Encoder().encode
@@ -41,7 +41,7 @@ class RequestSigner:
         return self._sign(
             _encode(
                 Statement(
-                    PROTOCOL,
+                    FORM,
                     self._gateway,
                     account,
                     self._key_id,

@@ -1,8 +1,12 @@
 """What nodes answer, as `node/` writes it."""
 
+import re
 from typing import Any
 
 from msgspec import Struct, field
+
+VERSION = re.compile(r"\d{1,3}\.\d{1,3}(?:[.+a-z]\w*)*\+?")
+"""The version of a Python, or of a C library."""
 
 
 class About(Struct, frozen=True):
@@ -59,6 +63,9 @@ class Built(Struct, frozen=True):
         extras: The extras that these are for.
         built: When, ISO 8601 in UTC.
         tree: SHA-256 of each file of the revision, by path.
+        installed: SHA-256 of the list of all files of its packages (`.installed.json` beside them); "" of a
+            release that was built without one.
+        repaired: What `build` found that was not as it was built, and put right in place.
     """
 
     release: Release
@@ -67,6 +74,8 @@ class Built(Struct, frozen=True):
     extras: tuple[str, ...]
     built: str
     tree: dict[str, str] = field(default_factory=dict)
+    installed: str = ""
+    repaired: tuple[str, ...] = ()
 
 
 class Interpreter(Struct, frozen=True):
@@ -81,8 +90,19 @@ class Interpreter(Struct, frozen=True):
 
     version: str
     markers: dict[str, str]
-    libc: tuple[str, str] | tuple[()]
+    libc: tuple[str, ...]
     has_venv: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be decided by.
+
+        Raises:
+            ValueError: It is no version.
+        """
+        if not VERSION.fullmatch(self.version):
+            raise ValueError(f"{self.version!r:.40} is no version of Python")
+        if self.libc and (len(self.libc) != 2 or not VERSION.fullmatch(self.libc[1])):
+            raise ValueError(f"{self.libc!r:.60} is no C library with its version")
 
 
 class NodeState(Struct, frozen=True):
@@ -104,6 +124,9 @@ class NodeState(Struct, frozen=True):
         journals: Versions of the files of ours that lie there, the newest of each kind (`journal`, `trades`,
             `state`).
         git: Whether git is there.
+        env_trouble: Why `.env` cannot be read; empty where it can.
+        previous: The release in use before the current one that is still there; "" for none.
+        record_problems: What is wrong with the record, in words.
     """
 
     time: float
@@ -120,3 +143,95 @@ class NodeState(Struct, frozen=True):
     unfinished: dict[str, Any] | None
     journals: dict[str, int]
     git: bool
+    env_trouble: str = ""
+    previous: str = ""
+    record_problems: tuple[str, ...] = ()
+
+
+class Have(Struct, frozen=True):
+    """What `have` answers: which of some files are there."""
+
+    have: tuple[str, ...]
+
+
+class Deployed(Struct, frozen=True):
+    """What `deploy` answers: what it wrote down."""
+
+    record: dict[str, Any]
+
+
+class Recorded(Struct, frozen=True):
+    """What `record` answers: lines of the record, and what is wrong with it."""
+
+    lines: tuple[dict[str, Any], ...]
+    problems: tuple[str, ...] = ()
+
+
+class Told(Struct, frozen=True):
+    """A commit, as it is told."""
+
+    revision: str
+    subject: str = ""
+
+
+class Commits(Struct, frozen=True):
+    """What `log` and `revert` answer: commits, newest first."""
+
+    commits: tuple[Told, ...]
+    passed: tuple[str, ...] = ()
+
+
+class Losing(Struct, frozen=True):
+    """What `losses` and `reset` answer (`node/history.py`)."""
+
+    branch: str
+    commits: tuple[Told, ...]
+    changes: tuple[str, ...]
+    confirm: str
+    kept: tuple[str, ...] = ()
+
+
+class Files(Struct, frozen=True):
+    """What `wheelhouse` answers."""
+
+    files: tuple[File, ...]
+
+
+class Bundled(Struct, frozen=True):
+    """What `bundle` answers: a release, its lock, and its wheel's metadata."""
+
+    release: Release
+    lock: str
+    metadata: str
+
+
+class Found(Struct, frozen=True):
+    """What a release would be: the same, before there are files of it."""
+
+    id: str
+    version: str
+    revision: str
+    made: str
+    subject: str
+
+
+class Revision(Struct, frozen=True):
+    """What `revision` answers of a revision, or of a wheel; `changes` were never committed on HUB."""
+
+    release: Found
+    lock: str = ""
+    project: str = ""
+    markers: dict[str, str] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+
+
+class Made(Struct, frozen=True):
+    """What `release` answers, as far as we need it."""
+
+    id: str
+
+
+class Output(Struct, frozen=True):
+    """What `windows` and `windows-status` answer: what the script wrote."""
+
+    output: str = ""

@@ -4,7 +4,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct, field
 
 from mt5crs.errors import SettingError
@@ -25,16 +24,27 @@ STAGES = tuple(Role)
 """A release comes to gateways before their clients: a gateway also speaks the protocol before its own."""
 
 
+EXTRAS: dict[Role, tuple[str, ...]] = {
+    Role.HUB: ("cli", "secure", "fleet"),
+    Role.GTW: ("cli", "secure"),
+    Role.INF: ("cli", "secure"),
+    Role.GPU: ("cli", "secure", "archive"),
+}
+"""Extras of a role where the inventory names none; a gateway on Windows gets `official` too."""
+PORT = "5555"
+"""The gateway's port where nobody says another."""
+
+
 class Needs(Struct, frozen=True, forbid_unknown_fields=True):
     """What nodes of a role need.
 
     Attributes:
-        extras: Extras of the package.
+        extras: Extras of the package; those in `EXTRAS` where there are none here.
         env: Lines of `.env` that are ours, by variable.
         services: Names of the services that run there.
     """
 
-    extras: tuple[str, ...] = ()
+    extras: tuple[str, ...] | None = None
     env: dict[str, str] = field(default_factory=dict)
     services: tuple[str, ...] = ()
 
@@ -63,12 +73,13 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
         host_key: Its SSH host keys, as in `known_hosts` without the address; no other is accepted.
         port: Of SSH.
         user: Whom we log in as.
-        ssh_key: The private key to log in with; those of an SSH agent without it.
-        path: The folder of the releases.
+        ssh_key: The private key to log in with, relative to the inventory; without it those of an SSH agent
+            and the usual files.
+        path: The folder of the releases; `C:/mt5-crs` on Windows where the file names none.
         os: `linux` or `windows`.
         optional: Whether it may be off: that is told, and is no error.
         index: Whether it reaches a package index; one that does not gets its packages from HUB.
-        python: Its interpreter, of which releases are made.
+        python: Its interpreter, of which releases are made; `python` on Windows where the file names none.
         extras: Besides those of its role.
         env: Besides that of its role, or other than that.
         services: In place of those of its role.
@@ -138,19 +149,15 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             SettingError: It is not there, or not right; says where and what would be.
         """
+        from mt5crs.fleet.validation import fleet_of
+
         try:
-            fleet = msgspec.toml.decode(path.read_bytes(), type=cls)
+            content = path.read_bytes()
         except OSError as error:
             raise SettingError(
                 f"{path} cannot be read: {error.strerror or error}", hint="`mt5crs fleet init` makes one"
             ) from None
-        except msgspec.MsgspecError as error:
-            raise SettingError(f"{path}: {error}") from None
-        nodes = {
-            name: msgspec.structs.replace(node, name=name)
-            for name, node in sorted(fleet.nodes.items(), key=lambda item: STAGES.index(item[1].role))
-        }
-        return msgspec.structs.replace(fleet, nodes=nodes, folder=str(path.parent))
+        return fleet_of(path, content)
 
     @property
     def hub(self) -> Node:
@@ -163,12 +170,30 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
         return next(node for node in self.nodes.values() if node.role is Role.GTW)
 
     def extras(self, node: Node) -> tuple[str, ...]:
-        """Return the extras that a node needs, sorted."""
-        return tuple(sorted({*self._needs(node).extras, *node.extras}))
+        """Return the extras that a node needs, sorted: its role's (else those in `EXTRAS`) and its own."""
+        needed = self._needs(node).extras
+        if needed is None:
+            needed = EXTRAS[node.role] + (
+                ("official",) if node.role is Role.GTW and node.os == "windows" else ()
+            )
+        return tuple(sorted({*needed, *node.extras}))
 
     def env(self, node: Node) -> dict[str, str]:
-        """Return the lines of `.env` that are ours on a node, by variable."""
-        return {**self._needs(node).env, **node.env}
+        """Return the lines of `.env` that are ours on a node, by variable.
+
+        Where the inventory does not say it, clients find the gateway: `MT5_HOST` is GTW's `gateway`, or else
+        its address, and the ports are those that GTW's own lines name, or else the usual ones. GTW itself
+        gets what the inventory says alone.
+        """
+        own = {**self._needs(node).env, **node.env}
+        if node.role is Role.GTW:
+            return own
+        gateway = self.gateway
+        served = self.env(gateway)
+        found = {"MT5_HOST": gateway.gateway or gateway.address, "MT5_PORT": served.get("MT5_PORT", PORT)}
+        if "MT5_STREAM_PORT" in served:
+            found["MT5_STREAM_PORT"] = served["MT5_STREAM_PORT"]
+        return {**found, **own}
 
     def services_of(self, node: Node) -> dict[str, Service]:
         """Return the services of a node, by name."""

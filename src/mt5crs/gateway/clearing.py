@@ -82,10 +82,18 @@ class Clearing:
         self._work: dict[tuple[str, int, int], _Work] = {}
         self._next = -inf
         self._now = -inf
+        self._rests = False
+
+    def rest(self) -> None:
+        """Begin nothing any more; what was sent is answered. The next process goes on with the rest."""
+        self._rests = True
+        self._inquiry.give_up()
 
     def pass_time(self, now: float) -> float:
         """Look for what is left, and close it; return the seconds until that is worth doing again."""
         self._now = now
+        if self._rests:
+            return inf
         self._inquiry.pass_time(now)
         kills = self._kills()
         if not kills:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mt5crs.errors import SettingError
+from mt5crs.gateway.drain import LIMIT, LONGEST
 from mt5crs.gateway.policyfile import PolicyFile
 from mt5crs.gateway.recovery import HORIZON
 from mt5crs.journal.store import Journal
@@ -31,6 +32,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         journal: The file that keeps every order and its outcome; in memory without it.
         horizon: Seconds in doubt after which an order without a trace was not carried out.
         policy: The file that says what orders may do; without it there are no limits.
+        drain: Seconds that a stopping gateway takes at most to finish what it has in hand.
         stream_queue: Messages that wait for one slow subscriber at most, each up to `BATCH_ROWS` rows: 32 MB.
     """
 
@@ -43,6 +45,7 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     journal: Path | None = None
     horizon: float = HORIZON
     policy: Path | None = None
+    drain: float = LIMIT
     stream_queue: int = 512
 
     def open_keys(self) -> GatewayKeys | None:
@@ -101,6 +104,10 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise SettingError(f"port and stream port are both {self.port}", hint="give them different ports")
         if not 0 < self.horizon < inf:
             raise SettingError(f"horizon {self.horizon:g}", hint="a number of seconds above 0")
+        if not 0 <= self.drain <= LONGEST:
+            raise SettingError(
+                f"drain {self.drain:g}", hint=f"seconds, at most {LONGEST:g}; 0 to end at once"
+            )
         if self.stream_queue < 1:
             raise SettingError(f"stream queue {self.stream_queue}", hint="a number of messages from 1")
         if self.keys is None and not self.insecure and not self.is_loopback:

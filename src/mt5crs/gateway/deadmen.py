@@ -21,6 +21,7 @@ class DeadMen:
         self.awaited: set[str] = set()
         self._heard: dict[str, float] = {}
         self._passed = -inf
+        self._rests = False
         self._journal: Journal | None = None
 
     def read(self, journal: Journal) -> None:
@@ -45,7 +46,11 @@ class DeadMen:
 
     def is_missed(self, name: str, limit: float, now: float) -> bool:
         """Whether nothing was heard for longer than a limit."""
-        return now - self._heard.setdefault(name, now) > limit
+        return not self._rests and now - self._heard.setdefault(name, now) > limit
+
+    def rest(self) -> None:
+        """Miss nobody any more: nobody is listened to. The next process counts anew."""
+        self._rests = True
 
     def release(self, name: str) -> None:
         """Expect nothing any more.

@@ -169,6 +169,11 @@ class Desk:
             self._prune(now)
         return min(due, self.trades.pass_time(now))
 
+    def rest(self) -> None:
+        """Begin nothing by time alone any more: no kill of a dead man, and no closing."""
+        self.guard.rest()
+        self._clearing.rest()
+
     def _prune(self, now: float) -> None:
         self._next_pruning = now + PRUNE_EVERY
         journal = self.orders.journal

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Any, ClassVar
@@ -33,11 +33,13 @@ from mt5crs.errors import (
 )
 from mt5crs.gateway.access import Access
 from mt5crs.gateway.desk import Desk
+from mt5crs.gateway.drain import InHand
 from mt5crs.gateway.held import Held
 from mt5crs.gateway.operations import Caller, Operations
 from mt5crs.gateway.signatures import Bound, Signatures
 from mt5crs.gateway.transfers import Frames, Transfer, Transfers
 from mt5crs.operation import Kind, Operation, Result, Unasked
+from mt5crs.release import is_id, release
 from mt5crs.security.policy import Principal
 from mt5crs.terminal.port import Deferred, TerminalPort
 from mt5crs.wire.codec import encode, join, part_to_gateway, refusal, to_gateway
@@ -73,7 +75,15 @@ IDLE = 3600.0
 """Seconds after which a silent connection is forgotten; its client greets again when it comes back."""
 PATIENCE = 0.5
 """Seconds after which the rest of a `Many` is refused: everybody else waits for it."""
+RECENT = 60.0
+"""Seconds without a word after which a connection is not counted among the clients: it may be gone."""
+RELEASES = 16
+"""Releases that are told of at most; nobody makes the answers of all others long."""
+UNKNOWN = "unknown"
+"""Stands for the release of a client that did not tell one."""
 NAME_LENGTH = 128
+VERSIONS_SHOWN = 8
+"""Protocol versions of a peer that it is told of at most, where none of them is ours."""
 WATCHES_PER_HELLO = 1024
 HEADS_PER_HELLO = 64
 
@@ -83,13 +93,14 @@ NOTHING: Frames = []
 class _Peer:
     """A connection that was greeted."""
 
-    __slots__ = ("holder", "packs", "principal", "seen")
+    __slots__ = ("holder", "packs", "principal", "release", "seen")
 
-    def __init__(self, principal: Principal, holder: str, seen: float, packs: str) -> None:
+    def __init__(self, principal: Principal, holder: str, seen: float, packs: str, release: str) -> None:
         self.principal = principal
         self.holder = holder
         self.seen = seen
         self.packs = packs  # how it wants arrays packed
+        self.release = release  # that its client runs
 
 
 class Dispatch:
@@ -172,13 +183,15 @@ class Dispatch:
                 id_ = message.id
                 return self._ask(peer, principal, message, now, room)
             if type(message) is Many:
-                return self._many(peer, principal, message, now, room)
+                return self._many(peer, principal, message, encoded, now, room)
             if type(message) is Signed:
                 id_ = message.id
                 if self._signatures is None:
                     raise BadSignature("this gateway has no keys, and takes no signatures")
                 ask = self._signatures.take(message, principal)
                 return self._ask(peer, principal, ask, now, room, message.content)
+            if type(message) is Hello:
+                return self._hello(peer, principal, message, now, is_alone=room is None)
             return self._HANDLERS[type(message)](self, peer, principal, message, now)
         except BridgeError as error:
             self._desk.refused(principal.name, error)
@@ -196,7 +209,7 @@ class Dispatch:
             return self._refuse(error)
         ids = [getattr(message, "id", 0)]
         if type(message) is Many:
-            ids = [getattr(each, "id", 0) for each in map(_part, message.messages[:MANY_LIMIT])]
+            ids = [getattr(each, "id", 0) for each in _parts(message, frame)]
         answers = [self._refuse(error, id_)[0] for id_ in ids]
         return answers if len(answers) == 1 else [join(answers)]
 
@@ -232,7 +245,8 @@ class Dispatch:
 
     def state(self, *, is_admin: bool = False) -> dict[str, Any]:
         """Return how the gateway is, for pongs and beats."""
-        return {"software": f"mt5crs/{__version__}", **self._desk.state(is_admin=is_admin)}
+        software, utc = f"mt5crs/{__version__}", round(time.time(), 3)
+        return {"software": software, "utc": utc, **self._desk.state(is_admin=is_admin)}
 
     # ---- time ----
 
@@ -249,9 +263,41 @@ class Dispatch:
         """Look after what nobody answers; return the seconds until that is worth doing again."""
         return self._desk.pass_time(now)
 
+    # ---- the end ----
+
+    def rest(self) -> None:
+        """Begin nothing by time alone any more."""
+        self._desk.rest()
+
+    def in_hand(self) -> InHand:
+        """Return what is to be finished before the gateway stops."""
+        return InHand(
+            orders=self._desk.orders.under_way,
+            answers=len(self.held.waiting) + len(self.held.ready),
+            arrays=self.transfers.under_way,
+            news=int(self._desk.trades.is_looking),
+            chunks=self.transfers.sent,
+        )
+
+    def only_credit(self, peer: bytes, frame: bytes) -> None:
+        """Take what arrays on their way need, and nothing else: for its client all else has not come."""
+        try:
+            message = to_gateway(frame)
+            parts = _parts(message, frame) if type(message) is Many else [message]
+        except BridgeError:
+            return
+        for part in parts:
+            if type(part) is Credit:
+                self.transfers.grant(peer, part.id, min(part.chunks, WINDOW))
+            elif type(part) is Cancel:
+                self.transfers.drop(peer, part.id)
+                self.held.drop(peer, part.id)
+
     # ---- messages ----
 
-    def _many(self, peer: bytes, principal: Principal, many: Many, now: float, room: int | None) -> Frames:
+    def _many(
+        self, peer: bytes, principal: Principal, many: Many, frame: bytes, now: float, room: int | None
+    ) -> Frames:
         """Handle the messages of a frame one after the other, each as if it had come alone."""
         if room is not None:
             raise ProtocolError("a Many inside of a Many")
@@ -261,26 +307,30 @@ class Dispatch:
             )
         answers: list[bytes] = []
         room, began = REPLY_LIMIT, time.monotonic()
+        decode = partial(part_to_gateway, frame=frame)
         for part in many.messages:
             if time.monotonic() - began > PATIENCE:
                 room = 0  # others wait: what is left is refused as too much for one frame
-            answer = self._one(peer, principal, part_to_gateway, part, now, room)
+            answer = self._one(peer, principal, decode, part, now, room)
             if answer:
                 answers += answer
                 room -= len(answer[0])
         return [join(answers)] if answers else NOTHING
 
-    def _hello(self, peer: bytes, principal: Principal, message: Hello, now: float) -> Frames:
+    def _hello(
+        self, peer: bytes, principal: Principal, message: Hello, now: float, *, is_alone: bool
+    ) -> Frames:
+        if len(message.client) > NAME_LENGTH or len(message.software) > NAME_LENGTH:
+            raise BadArguments(f"a client's name of more than {NAME_LENGTH} characters")
         common = sorted(set(message.speaks) & set(SPEAKS))
         if not common:
+            software = "".join(each if each.isprintable() else "?" for each in message.software)
             raise VersionMismatch(
-                f"{message.software} speaks protocol {message.speaks}, this gateway {list(SPEAKS)}",
+                f"{software} speaks protocol {_shown(message.speaks)}, this gateway {_shown(SPEAKS)}",
                 hint="upgrade the client"
                 if max(message.speaks, default=0) < PROTOCOL
                 else "upgrade the gateway",
             )
-        if len(message.client) > NAME_LENGTH or len(message.software) > NAME_LENGTH:
-            raise BadArguments(f"a client's name of more than {NAME_LENGTH} characters")
         holder = f"{principal.name}/{message.client}"
         known = self._peers.get(peer)
         if known is not None and known.holder != holder:
@@ -288,7 +338,8 @@ class Dispatch:
         if peer not in self._peers and len(self._peers) >= PEERS:
             self.forget(self._surplus())
         packs = ZSTD if ZSTD in message.packs and can_pack() else ""
-        self._peers[peer] = _Peer(principal, holder, now, packs)
+        runs = message.release if is_id(message.release) else ""
+        self._peers[peer] = _Peer(principal, holder, now, packs, runs)
         for kind, symbol in sorted(set(message.watches))[:WATCHES_PER_HELLO]:
             self._operations.watch_again(holder, kind, symbol, now)
         self.counters["welcome"] += 1
@@ -303,6 +354,7 @@ class Dispatch:
             self._desk.journal,
             self._desk.holds(message.heads[:HEADS_PER_HELLO]),
             packs,
+            release() if common[-1] >= PROTOCOL and is_alone else "",  # else in the form of the old protocol
         )
         return [encode(welcome)]
 
@@ -430,10 +482,19 @@ class Dispatch:
         return frames
 
     def _ping(self, peer: bytes, principal: Principal, message: Ping, now: float) -> Frames:
+        known = self._peers.get(peer)
+        if known is not None:
+            known.seen = now
         in_hand = [*self.transfers.in_hand(peer), *self.held.in_hand(peer)]
         state = self.state(is_admin=Kind.ADMIN in principal.kinds)
+        state |= {"release": release(), "clients": self._clients(now)}
         pong = Pong(message.id, self.epoch, int(now * 1000), in_hand, state)
         return [encode(pong)]
+
+    def _clients(self, now: float) -> dict[str, int]:
+        """Return how many clients run which release, of those that were heard of of late."""
+        running = {known.holder: known.release for known in self._peers.values() if now - known.seen < RECENT}
+        return dict(Counter(each or UNKNOWN for each in running.values()).most_common(RELEASES))
 
     def _credit(self, peer: bytes, principal: Principal, message: Credit, now: float) -> Frames:
         self.transfers.grant(peer, message.id, min(message.chunks, WINDOW))
@@ -445,7 +506,6 @@ class Dispatch:
         return NOTHING
 
     _HANDLERS: ClassVar[dict[type, Callable[["Dispatch", bytes, Principal, Any, float], Frames]]] = {
-        Hello: _hello,
         Ping: _ping,
         Credit: _credit,
         Cancel: _cancel,
@@ -462,8 +522,19 @@ def _check_key(key: str) -> None:
         ) from error
 
 
-def _part(encoded: Any) -> ToGateway | None:
+def _parts(many: Many, frame: bytes) -> list[ToGateway | None]:
+    """Return the messages of a `Many`, None for what is none."""
+    return [_part(part, frame) for part in many.messages[:MANY_LIMIT]]
+
+
+def _part(encoded: Any, frame: bytes) -> ToGateway | None:
     try:
-        return part_to_gateway(encoded)
+        return part_to_gateway(encoded, frame)
     except BridgeError:
         return None
+
+
+def _shown(speaks: Sequence[int]) -> str:
+    """Return the protocols that a peer speaks, in few words whatever it says."""
+    more = "" if len(speaks) <= VERSIONS_SHOWN else f" and {len(speaks) - VERSIONS_SHOWN} more"
+    return (", ".join(map(str, speaks[:VERSIONS_SHOWN])) or "none") + more

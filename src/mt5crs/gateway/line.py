@@ -45,8 +45,8 @@ class Line:
         self.is_ripe = False
         self.through: list[Order] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._orders)
+    def __len__(self) -> int:
+        return len(self._orders) + len(self.through)
 
     def join(self, order: Order, now: float) -> None:
         """Take an order; it goes on at once where nothing is lacking, the guard's own in any case.

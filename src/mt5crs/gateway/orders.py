@@ -245,6 +245,11 @@ class Orders:
         line = self._line
         return bool(line.through or self._answered or line.is_ripe) and not self._custody.is_behind
 
+    @property
+    def under_way(self) -> int:
+        """How many orders came and have no outcome yet that is written, other than in doubt."""
+        return len(self._line) + len(self._out) + len(self._answered)
+
     def flush(self, now: float) -> None:
         """Carry everything as far as it goes without waiting for anybody."""
         self._line.pass_time(now)

@@ -29,6 +29,7 @@ from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import PEERS, Dispatch
 from mt5crs.gateway.door import COMPLAINT, HANDSHAKE_MS, Door
+from mt5crs.gateway.drain import Drain, InHand
 from mt5crs.gateway.publisher import BUDGET, Publisher, Socket
 from mt5crs.gateway.streams import Streams
 from mt5crs.gateway.transfers import Frames
@@ -123,7 +124,8 @@ class Server:
         self._next_look = 0.0
         self._desk_asked = self._desk_due = 0.0
         self._reopens, self._next_complaint = 0.0, 0.0
-        self._stopping = False
+        self._stopping = self._at_once = False
+        self._receive = self._requests
         self._backlog: dict[bytes, Backlog] = {}
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
@@ -198,8 +200,9 @@ class Server:
     # ---- loop ----
 
     def run(self) -> None:
-        """Serve until `stop` is called or a signal asks for it; then close everything."""
-        with self._stack, self._signals(), self._ready_file():
+        """Serve until `stop` is called or a signal asks for it; then finish what is in hand, and close."""
+        # Our signals are the last to go: a second one that came while we close would kill the process.
+        with self._signals(), self._stack, self._wake_ups():
             self._stack.callback(self._terminal.close)
             poller = zmq.Poller()
             own = self._router, self._publisher.socket, *self._door.sources, self._woken
@@ -207,15 +210,59 @@ class Server:
                 poller.register(source, zmq.POLLIN)
             self._poller = poller
             self._due = self._swept = _now()
-            while not self._stopping:
-                self._take_turn(poller)
+            with self._ready_file():
+                while not self._stopping:
+                    self._take_turn(poller)
+            self._drain(poller)
 
-    def stop(self) -> None:
-        """Ask the loop to end; can be called from a signal handler or another thread."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ask the loop to end; can be called from a signal handler or another thread.
+
+        Args:
+            at_once: Give up what is in hand.
+        """
         self._stopping = True
+        self._at_once = self._at_once or at_once
         try:
             self._waker.send(b"\0")
         except (BlockingIOError, OSError):  # a wake-up is waiting already, or all is closed
+            pass
+
+    def _drain(self, poller: zmq.Poller) -> None:
+        """Finish what is in hand, take nothing new, and publish what is due.
+
+        What comes meanwhile is not answered, nor refused: for its client it is lost with the connection, so
+        that it is asked again, a trade under its key, of whoever answers next. The socket stays bound: the
+        transport would end its connections with its address.
+        """
+        self._receive = self._credits
+        self._dispatch.rest()  # whoever is alive is not heard from now on
+        self._due = 0.0
+        drain = Drain(self._in_hand(), _now(), self._config.drain)
+        is_reading = True
+        while not self._at_once:
+            in_hand, now = self._in_hand(), _now()
+            if not drain.goes_on(in_hand, now):
+                break
+            if is_reading != bool(in_hand.arrays):
+                is_reading = not is_reading
+                poller.register(self._router, zmq.POLLIN if is_reading else 0)
+            self._due = min(self._due, drain.until, now + LOOK)
+            self._take_turn(poller)
+        self._housekeep(_now())
+        drain.end(_now())
+
+    def _in_hand(self) -> InHand:
+        found = self._dispatch.in_hand()
+        return found._replace(unsent=len(self._backlog), news=found.news + self._streams.pending)
+
+    def _credits(self) -> None:
+        """Take what arrays on their way need to be sent to their end, and drop what else comes."""
+        try:
+            for _ in range(BURST):
+                peer, *frames = self._router.recv_multipart(_NOBLOCK)
+                self._dispatch.only_credit(peer, frames[-1])
+        except zmq.Again:
             pass
 
     def _take_turn(self, poller: zmq.Poller) -> None:
@@ -244,7 +291,7 @@ class Server:
         if self._publisher.socket in ready:
             self._subscriptions()
         if self._router in ready:
-            self._requests()
+            self._receive()
 
     def _look(self, now: float) -> None:
         """Look at the keys again; whoever is shut out loses all that is on its way, and its subscriptions."""
@@ -473,7 +520,7 @@ class Server:
         """Let the signals that end a process end the loop instead; only where we are the main thread."""
 
         def handle(number: int, frame: "FrameType | None") -> None:
-            self.stop()
+            self.stop(at_once=self._stopping)
 
         wanted = [
             getattr(signal, name)
@@ -485,13 +532,24 @@ class Server:
         except ValueError:  # another thread: whoever started it calls `stop`
             yield
             return
-        woken = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
-            signal.set_wakeup_fd(woken)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def _wake_ups(self) -> Generator[None, None, None]:
+        """Let a signal end the poller's wait; no longer than the socket for it is open."""
+        try:
+            before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        except ValueError:  # another thread, to which no signal comes
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
 
     @contextmanager
     def _ready_file(self) -> Generator[None, None, None]:

@@ -25,8 +25,8 @@ from mt5crs.errors import (
 from mt5crs.gateway.access import Access
 from mt5crs.operation import SIGNED
 from mt5crs.security.policy import Principal
-from mt5crs.statement import NONCE, Statement
-from mt5crs.wire.messages import PROTOCOL, Ask, Signed
+from mt5crs.statement import FORM, NONCE, Statement
+from mt5crs.wire.messages import Ask, Signed
 
 WINDOW = 30.0
 """Seconds that a request's time may differ from the gateway's, either way."""
@@ -35,7 +35,7 @@ ROOM = 32_768
 SECOND = 1000
 """Milliseconds."""
 
-SAID = ("protocol", "gateway", "account", "key", "request", "length of nonce")
+SAID = ("form of statement", "gateway", "account", "key", "request", "length of nonce")
 """What a statement says that must be so, in the order in which it is looked at."""
 
 _statement = Decoder(Statement).decode
@@ -184,10 +184,10 @@ class Signatures:
         if statement.epoch != bound.epoch:
             raise StaleEpoch("the request was signed for another process of this gateway")
         said = (
-            statement.protocol, statement.gateway, statement.account, statement.signer, statement.id,
+            statement.form, statement.gateway, statement.account, statement.signer, statement.id,
             len(statement.nonce),
         )  # fmt: skip
-        due = PROTOCOL, bound.gateway, bound.account, principal.key_id, signed.id, NONCE
+        due = FORM, bound.gateway, bound.account, principal.key_id, signed.id, NONCE
         if said != due:
             wrong = next(name for name, a, b in zip(SAID, said, due, strict=True) if a != b)
             raise BadSignature(

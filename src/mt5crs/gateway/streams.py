@@ -175,6 +175,11 @@ class Streams:
         return bool(self._channels)
 
     @property
+    def pending(self) -> int:
+        """How many topics have something that was not published yet."""
+        return sum(channel.due < inf for channel in self._pending)
+
+    @property
     def due(self) -> float:
         """When `news` is worth calling again, whatever the terminal says."""
         beat = self._next_beat if self._wishes else inf

@@ -114,6 +114,11 @@ class TradeWatch:
             return self._now + PAUSE if self._inquiry.is_stalled else inf
         return self._earliest if self._is_wanted else max(self._next_look, self._earliest)
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether it looks for events, or is about to: something has happened."""
+        return self._is_followed and (self._is_wanted or self._inquiry.is_under_way)
+
     def since(self, serial: int) -> list[list[Any]]:
         """Return the fields of the events after a serial number, those that are not many too many."""
         try:

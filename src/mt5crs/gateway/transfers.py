@@ -77,12 +77,14 @@ class Transfers:
 
     Attributes:
         ready: Those that may be sent from now.
+        sent: Chunks that were sent so far.
     """
 
     def __init__(self) -> None:
         self._by_key: dict[tuple[bytes, int], Transfer] = {}
         self._held: Counter[tuple[bytes, bool]] = Counter()  # by connection and size
         self.ready: deque[Transfer] = deque()
+        self.sent = 0
 
     def __bool__(self) -> bool:
         return bool(self.ready)
@@ -142,6 +144,11 @@ class Transfers:
         for id_ in self.in_hand(peer):
             self.drop(peer, id_)
 
+    @property
+    def under_way(self) -> int:
+        """How many arrays are on their way, also those that wait for credit."""
+        return len(self._by_key)
+
     def peers(self) -> set[bytes]:
         """Return the connections that something is on its way to."""
         return {peer for peer, _ in self._by_key}
@@ -162,6 +169,7 @@ class Transfers:
             start = transfer.offset // transfer.layout.itemsize
             message = encode(Chunk(transfer.id, start))
             rows = transfer.take()
+            self.sent += 1
             if transfer.is_done:
                 self._end(transfer)
             elif transfer.credit > 0:

@@ -67,7 +67,8 @@ def _events(source: Iterator[bytes], name: str) -> Iterator[Event]:
 
 def _refuse(name: str, line: int) -> NoReturn:
     raise SettingError(
-        f"{name}, line {line} is not of an exported journal", hint="`mt5crs journal export` writes one"
+        f"{name}, line {line} is not of an exported journal",
+        hint="`mt5crs journal export` writes one; a gateway's own journal is named with --journal",
     )
 
 

@@ -3,14 +3,19 @@
 docs/protocol.md shows each with its bytes. A frame is `HEADER` followed by one message; arrays follow
 their message as a second frame of raw rows. Unknown messages, missing and surplus fields are refused.
 Correlation ids are chosen by the client and are unique on its connection.
+
+A fleet is upgraded in stages, so a release speaks its own protocol and the one before. The version byte of a
+frame is the oldest of them that has its message in this form: what has not changed is the same bytes for all
+peers, and nobody has to know whom it is for. Only `GREW` says what has changed.
 """
 
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct
 
-PROTOCOL = 2
-SPEAKS = (2,)
+PROTOCOL = 3
+OLDEST = 2
+SPEAKS = (PROTOCOL, OLDEST)
 """The protocol versions that this release understands, newest first."""
 
 REQUEST_LIMIT = 64 * 1024
@@ -60,6 +65,7 @@ class Hello(Message, tag="hello"):
         watches: What it watches (`symbol` or `book`, and the symbol): established again where needed.
         heads: Where journals ended that it knows: a journal's id, its number of events, the last one's link.
         packs: In which ways (`zstd`) it wants arrays packed from now on; none for rows as they are.
+        release: The release that the client runs; "" where it does not know (since protocol 3).
     """
 
     client: str
@@ -68,6 +74,7 @@ class Hello(Message, tag="hello"):
     watches: list[tuple[str, str]] = []
     heads: list[tuple[str, int, bytes]] = []
     packs: list[str] = []
+    release: str = ""
 
 
 class Ask(Message, tag="ask"):
@@ -142,6 +149,7 @@ class Welcome(Message, tag="welcome"):
         journal: The id of the journal that keeps its orders; "" for one that ends with the gateway's process.
         whole: Whether that journal still has what the client's head of it says.
         packs: The way in which long arrays will be packed on this connection; "" for none.
+        release: The release that the gateway runs; "" where it does not know (since protocol 3).
     """
 
     protocol: int
@@ -154,6 +162,7 @@ class Welcome(Message, tag="welcome"):
     journal: str = ""
     whole: bool = True
     packs: str = ""
+    release: str = ""
 
 
 class Reply(Message, tag="reply"):
@@ -325,3 +334,9 @@ class Beat(Message, tag="beat"):
 
 
 OnStream: TypeAlias = Batch | Events | Snapshot | Beat
+
+# ---- what changed -----------------------------------------------------------------------------------
+
+GREW: dict[type[Message], int] = {Hello: 6, Welcome: 10}
+"""The messages that have more fields in `PROTOCOL` than in `OLDEST`: how many they had. The new ones are the
+last, and have defaults; a message that has nothing but those in them is sent in its old form."""

@@ -12,6 +12,9 @@ lost. A lost READ is asked again. A lost TRADE is asked again too, under the sam
 answers: it knows whether it had come. Without that journal it is never sent again, and its outcome is
 unknown.
 
+A gateway of the release before refuses a greeting in the new form, by its version; it is greeted again in the
+old one. So neither side has to be upgraded first.
+
 A request carries the gateway's epoch. A gateway that was started again refuses it untouched (that is
 definite: nothing happened), and the session greets the new one and asks again.
 """
@@ -40,7 +43,7 @@ from mt5crs.errors import (
 from mt5crs.last_error import NOT_SENT, SUCCESS
 from mt5crs.model import ARRAYS
 from mt5crs.operation import Operation
-from mt5crs.wire.codec import OF_MANY, encode, join, part_to_client, to_client
+from mt5crs.wire.codec import HEADER, HEADER_LENGTH, OF_MANY, encode, join, part_to_client, to_client
 from mt5crs.wire.messages import (
     MANY_LIMIT,
     REQUEST_LIMIT,
@@ -82,6 +85,7 @@ class Session:
         pins: What the client keeps to; shared by its connections.
         sign: Signs what needs a signature; None for a client without keys.
         packs: Whether arrays are wanted packed; never without it.
+        release: The release that the client runs, "" where it does not know.
 
     Attributes:
         outbox: Messages to be sent, in order, each with the request it belongs to; they leave by `depart`.
@@ -98,6 +102,7 @@ class Session:
         pins: Pins | None = None,
         sign: Sign | None = None,
         packs: Packs | None = None,
+        release: str = "",
     ) -> None:
         self._client = client
         self._software = software
@@ -106,6 +111,10 @@ class Session:
         self._pins = pins or Pins()
         self._sign = sign
         self._packs = packs or Packs()
+        self._release = release
+        self._tells_release = True
+        self._greeting = b""  # the latest
+        self._in_new_form = 0  # greetings that a gateway which speaks the old protocol alone will refuse
         self._next = 1
         self._pending: dict[int, Pending] = {}
         self._waiting: list[Pending] = []  # until the greeting is answered
@@ -223,8 +232,16 @@ class Session:
             return
         self._greeted_at = now
         watches, heads = sorted(self._watches), self._pins.heads()
-        hello = Hello(self._client, self._software, list(SPEAKS), watches, heads, self._packs.wanted)
-        self.outbox.append((encode(hello), None))
+        release = self._release if self._tells_release else ""
+        hello = Hello(self._client, self._software, list(SPEAKS), watches, heads, self._packs.wanted, release)
+        if (
+            self.outbox and self.outbox[0][0] is self._greeting
+        ):  # it has not left, and is not worth it any more
+            self.outbox.popleft()
+            self._in_new_form -= _is_new(self._greeting)
+        self._greeting = encode(hello)
+        self._in_new_form += _is_new(self._greeting)
+        self.outbox.appendleft((self._greeting, None))  # before all that waits, and apart where it is new
 
     def _greet_again(self, now: float) -> None:
         self._greeted_at = -1.0
@@ -246,8 +263,9 @@ class Session:
         """
         outbox = self.outbox
         while outbox:
-            count = 1 if len(outbox) == 1 else self._fitting()
-            send(outbox[0][0] if count == 1 else join([outbox[n][0] for n in range(count)]), flags)
+            first = outbox[0][0]
+            count = 1 if len(outbox) == 1 or _is_new(first) else self._fitting()
+            send(first if count == 1 else join([outbox[n][0] for n in range(count)]), flags)
             for _ in range(count):
                 pending = outbox.popleft()[1]
                 if pending is not None:
@@ -279,6 +297,9 @@ class Session:
         self._heard = now
         if type(message) is Reply:  # nearly all of them
             return self._on_reply(message)
+        if type(message) is Many:
+            self._on_many(message, frame, now)
+            return None
         return self._HANDLERS[type(message)](self, message, now)
 
     def _on_receipt(self, message: Receipt, now: float) -> Done | None:
@@ -315,9 +336,9 @@ class Session:
         what = f"{pending.op.name} was sent, and the terminal gave no answer: {message.text} ({message.code})"
         return Done(message.id, None, error, OutcomeUnknown(what, key=pending.key, last_error=error))
 
-    def _on_many(self, many: Many, now: float) -> None:
+    def _on_many(self, many: Many, frame: bytes, now: float) -> None:
         for part in many.messages:
-            message = part_to_client(part)
+            message = part_to_client(part, frame)
             if type(message) is Reply:
                 event: Event | None = self._on_reply(message)
             elif type(message) is Head:
@@ -338,6 +359,7 @@ class Session:
             self._greet_again(now)
             if self._packs.measures:  # what waits goes on waiting
                 return None
+        self._in_new_form = 0
         self._packs.answered(message.packs)
         self._offset = message.clock / 1000 - now
         self.welcome = message
@@ -414,6 +436,9 @@ class Session:
     def _on_refusal(self, message: Refusal, now: float) -> Event | None:
         failure = from_wire(message.code, message.message, message.hint, message.certainty)
         if message.id == 0:
+            if self._in_new_form and isinstance(failure, VersionMismatch):
+                self._greet_in_old_form(now)
+                return None
             raise failure
         pending = self._pending.get(message.id)
         if pending is None:
@@ -429,6 +454,13 @@ class Session:
             failure = OutcomeUnknown(f"{pending.op.name}: {failure.message}", key=pending.key)
         return Done(message.id, None, SUCCESS, failure)
 
+    def _greet_in_old_form(self, now: float) -> None:
+        """Greet a gateway again that refused a greeting by its version; what it refuses then is refused."""
+        self._in_new_form -= 1
+        if self._tells_release:  # else that was done for an earlier copy of the greeting
+            self._tells_release = False
+            self._greet_again(now)
+
     def _start_over(self, refused: Pending, now: float) -> None:
         """Greet a gateway that does not know us; what it refused is safe to ask again."""
         if not refused.sent:  # said twice: it waits for the greeting already
@@ -436,6 +468,7 @@ class Session:
         if self.welcome is not None:
             self.welcome = None
             self._greeted_at = -1.0
+            self._tells_release = True  # another process, perhaps a newer one
         refused.sent = False
         self._waiting.append(refused)
         self._greet(now)
@@ -487,7 +520,6 @@ class Session:
         Chunk: _on_chunk,
         Refusal: _on_refusal,
         Pong: _on_pong,
-        Many: _on_many,
     }
 
     # ---- waiting ----
@@ -543,3 +575,8 @@ class Session:
         if has_left and pending.op is not None and pending.op.is_trade:
             error = self._unknown(pending, why)
         return Done(pending.id, None, SUCCESS, error)
+
+
+def _is_new(frame: bytes) -> bool:
+    """Whether a frame is one that a peer of the old protocol does not read."""
+    return frame[:HEADER_LENGTH] != HEADER

@@ -2,10 +2,10 @@
 
 import typer
 
-from mt5crs.cli.fleet import checking, inventory, rollout
+from mt5crs.cli.fleet import checking, inventory, rollout, windows
 
 app = typer.Typer(help="Bring releases to nodes, prove that they work, take them back.", no_args_is_help=True)
-for module in (inventory, rollout, checking):
+for module in (inventory, rollout, checking, windows):
     module.register(app)
 
 

@@ -27,9 +27,18 @@ def opened(path: Path) -> "Fleet":
         Failure: The extra is missing.
         SettingError: The inventory is not there, or not right.
     """
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise Failure(f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet]'", code=2)
+    require()
     from mt5crs.fleet.inventory import Fleet
 
     return Fleet.read(path)
+
+
+def require() -> None:
+    """Refuse to go on without the extra.
+
+    Raises:
+        Failure: It is missing.
+    """
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
+        raise Failure(f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet]'", code=2)

@@ -1,35 +1,171 @@
 """The program: one request in, lines of JSON out.
 
-The request is one line on the standard input: `{"do": NAME, "path": PATH, ...}`. Each line of the answer is
-one of `{"say": TEXT}`, `{"done": RESULT}`, `{"failed": {"what": TEXT, "hint": TEXT, "code": CODE}}`; one of
-the last two ends it. The standard input stays open as long as somebody waits: when it ends, so does the
-program, with all that it started.
+The request is one line on the standard input: `{"do": NAME, "path": PATH, "who": WHO, ...}`. Each line of
+the answer is `{"say": TEXT}`, `{"done": RESULT}` or `{"failed": {"what": TEXT, "hint": TEXT, "code": CODE}}`;
+one of the last two ends it. The standard input stays open as long as somebody waits: when it ends, so does
+the program, with all that it started; with `"beat": SECONDS` also when nothing comes on it for so long, and
+there is a line `{"beat": 1}` in the answer now and then. An operation that changes the node holds its lock
+meanwhile.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
-from typing import Any
+import threading
+import time
+import traceback
+from contextlib import nullcontext
+from typing import Any, cast
 
+from . import (
+    build,
+    deploy,
+    drift,
+    history,
+    hub,
+    incoming,
+    keeper,
+    observe,
+    probe,
+    record,
+    removal,
+    services,
+    wheels,
+    windows,
+)
+from .held import held
 from .operations import OPERATIONS, Failed
 from .place import Place
+from .running import Ended, settle, watch
+from .trouble import in_words, with_room
+
+MODULES = (
+    build,
+    deploy,
+    drift,
+    history,
+    hub,
+    incoming,
+    observe,
+    probe,
+    record,
+    removal,
+    services,
+    wheels,
+    windows,
+)
+"""They declare their operations by being imported."""
+COMMANDS = {"keep": keeper.main, "service": services.main}
+"""What is run by hand, or by what keeps services, instead of over SSH."""
+BEAT = 10.0
+"""Seconds after which we say again that we are there."""
+LONGEST = 1 << 26
+"""Bytes of a request."""
 
 
 def main() -> int:
-    """Carry out the request on the standard input; return the exit code."""
-    request = json.loads(sys.stdin.readline())
+    """Carry out the request on the standard input, or what the command line says; return the exit code."""
+    if sys.argv[1:]:
+        return COMMANDS[sys.argv[1]](sys.argv[2:])
     try:
-        place = Place(request.pop("path"), **request.pop("place", {}))
-        _write(
-            {"done": OPERATIONS[request.pop("do")].run(place, request, lambda text: _write({"say": text}))}
-        )
-    except Failed as error:
-        _write({"failed": {"what": error.what, "hint": error.hint, "code": error.code}})
+        line = sys.stdin.buffer.readline(LONGEST)
+        request = _request(line)
+        beats = request.pop("beat", 0.0)
+        watch(sys.stdin.fileno(), beats)
+        if beats:
+            threading.Thread(target=_beat, daemon=True).start()
+        _write({"done": _done(request)})
+    except Ended:
+        settle()
+        return _failed(Failed("nobody waited for it any more", code="ended"))
+    except BrokenPipeError:  # nobody reads
         return 1
+    except Failed as error:
+        return _failed(error)
     return 0
 
 
+def _done(request: dict[str, Any]) -> dict[str, Any]:
+    place = Place(request.pop("path"), **request.pop("place", {}))
+    name = request.pop("do")
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        known = ", ".join(sorted(OPERATIONS))
+        raise Failed(f"there is no operation {name!r}", f"there are: {known}", "request")
+    lock = held(place, name, str(request.get("who") or _user())) if operation.changes else nullcontext()
+    try:
+        if operation.changes:
+            for folder in (place.path, place.own):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with lock:
+            return operation.run(place, request, lambda text: _write({"say": text}))
+    except Failed as error:
+        raise with_room(error, place) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise in_words(error, place, _user()) from error
+    except Exception as error:
+        last = traceback.format_exc().strip().splitlines()[-8:]
+        raise Failed(
+            f"a defect in {name}: {type(error).__name__}: {error}", "\n".join(last), "defect"
+        ) from error
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    """Return a request that has what every request has.
+
+    Raises:
+        Failed: It has not: code `request`.
+    """
+    try:
+        found: Any = json.loads(line)
+    except ValueError:
+        found = None
+    request = cast("dict[str, Any]", found if isinstance(found, dict) else {})
+    if (
+        not isinstance(request.get("do"), str)
+        or not isinstance(request.get("path"), str)
+        or not isinstance(request.get("beat", 0.0), (int, float))
+        or request.get("place", {}) not in ({}, {"windows": False}, {"windows": True})
+    ):
+        raise Failed(
+            "this is no request", 'one is a line such as {"do": "have", "path": "/opt/mt5-crs"}', "request"
+        )
+    return request
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # one without a name
+        return "somebody"
+
+
+def _failed(error: Failed) -> int:
+    try:
+        _write({"failed": {"what": error.what, "hint": error.hint, "code": error.code}})
+    except BrokenPipeError:
+        pass
+    return 1
+
+
+_WRITING = threading.Lock()
+
+
 def _write(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    with _WRITING:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+
+def _beat() -> None:
+    """Say now and then that we are there."""
+    try:
+        while True:
+            time.sleep(BEAT)
+            _write({"beat": 1})
+    except (OSError, ValueError):  # nobody reads
+        return

@@ -7,9 +7,10 @@ PATH/                     /opt/mt5-crs
   .env                    the node's settings, which all releases share
   .fleet/                 what the fleet command keeps
     record.jsonl          every deployment, append-only
+    record.head           its last line's number and digest
     lock                  held by who changes something
     incoming/SHA256       files that were sent
-    settings/             backups of .env, and our settings as each release had them
+    settings/             backups of .env, our settings as each release had them, services
     services/             what keeps services running, and their logs
     bundles/ID/           on HUB: a release as it is sent: wheel, tree.tar.gz, requirements.lock
     wheels/               on HUB: packages for nodes without an index
@@ -22,7 +23,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+MANIFEST: Any = {
+    "release": {
+        "id": str, "version": str, "revision": str, "made": str, "subject": str,
+        "files": [{"name": str, "size": int, "sha256": str}],
+    },
+    "about": {"version": str, "speaks": [int], "files": (int,), "python": str, "packages": (str,)},
+    "pins": str, "extras": [str], "built": str, "tree": (str,),
+}  # fmt: skip
+"""What `release.json` has at least; `(X,)` is a table with any names."""
 
 
 class Place:
@@ -41,6 +52,7 @@ class Place:
         self.settings = self.path / ".env"
         self.own = self.path / ".fleet"
         self.record = self.own / "record.jsonl"
+        self.head = self.own / "record.head"
         self.lock = self.own / "lock"
         self.incoming = self.own / "incoming"
         self.backups = self.own / "settings"
@@ -67,10 +79,27 @@ class Place:
             return ""
 
     def manifest(self, id_: str) -> dict[str, Any] | None:
-        """Return what is known of a release (see `build`), None where it is not complete."""
+        """Return what is known of a release (see `build`), None where it is not complete.
+
+        One whose `release.json` is not as we write it is not complete either.
+        """
         try:
             content = (self.release(id_) / "release.json").read_text(encoding="utf-8")
             manifest: dict[str, Any] = json.loads(content)
         except (OSError, ValueError):
             return None
-        return manifest
+        return manifest if _has_form(manifest, MANIFEST) else None
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Return whether a value is of a type, or a list, a table or a table of anything with such values."""
+    if isinstance(form, list) and isinstance(value, list):
+        (kind,) = cast("list[object]", form)
+        return all(_has_form(each, kind) for each in cast("list[object]", value))
+    if isinstance(form, tuple) and isinstance(value, dict):
+        (kind,) = cast("tuple[object]", form)
+        return all(_has_form(each, kind) for each in cast("dict[str, object]", value).values())
+    if isinstance(form, dict) and isinstance(value, dict):
+        table = cast("dict[str, object]", value)
+        return all(_has_form(table.get(key), each) for key, each in cast("dict[str, object]", form).items())
+    return type(value) is form

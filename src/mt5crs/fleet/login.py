@@ -1,0 +1,150 @@
+"""Who we are for a node: the private key of the inventory, or what an SSH agent has."""
+
+import asyncio
+import getpass
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from mt5crs.fleet.failure import NodeError
+from mt5crs.fleet.hostkeys import fingerprint
+from mt5crs.fleet.inventory import Node
+
+Passphrase = Callable[[str], str]
+"""Returns the passphrase of a key file, "" for none."""
+
+
+def me() -> str:
+    """Return who we are, for the nodes that we change."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
+
+
+def from_terminal() -> Passphrase:
+    """Return what asks for passphrases, once for each file."""
+    known: dict[str, str] = {}
+
+    def ask(path: str) -> str:
+        if path not in known:
+            known[path] = getpass.getpass(f"passphrase of {path}: ")
+        return known[path]
+
+    return ask
+
+
+async def own_keys(node: Node, passphrase: Passphrase | None) -> Any:
+    """Return the keys to log in with, as asyncssh wants them: `()` for the agent's and the usual files.
+
+    Raises:
+        NodeError: The key of the inventory cannot be used.
+    """
+    if not node.ssh_key:
+        return ()
+    path = Path(node.ssh_key).expanduser()
+    try:
+        content = path.read_bytes()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _unusable(
+            node, f"the key {path} cannot be read: {error.strerror}", "name another with ssh_key = ..."
+        ) from None
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _unusable(node, f"others can read the key {path}", f"chmod 600 {path}")
+    try:
+        return [asyncssh.import_private_key(content)]
+    except asyncssh.KeyEncryptionError:
+        pass
+    except asyncssh.KeyImportError as error:
+        if "passphrase" not in str(error).lower():
+            raise _unusable(node, f"{path} is no private key: {error}", "ssh-keygen makes one") from None
+    if await _agent_has(path):
+        return ()
+    answer = passphrase(str(path)) if passphrase is not None else ""
+    if not answer:
+        raise _unusable(
+            node, f"the key {path} has a passphrase", f"ssh-add {path}, or run this from a terminal"
+        )
+    try:
+        return [asyncssh.import_private_key(content, answer)]
+    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:
+        if "bcrypt" in str(error):
+            raise _unusable(
+                node, f"bcrypt, which opens {path}, is not there", f"pip install bcrypt, or ssh-add {path}"
+            ) from None
+        raise _unusable(node, f"that is not the passphrase of {path}", f"ssh-add {path}") from None
+
+
+async def _agent_has(path: Path) -> bool:
+    """Return whether the agent can log in with a key, whose public half lies beside it."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return False
+    try:
+        public = asyncssh.read_public_key(f"{path}.pub").public_data
+        async with asyncssh.connect_agent() as agent:
+            return any(key.public_data == public for key in await agent.get_keys())
+    except (OSError, ValueError):
+        return False
+
+
+def unreachable(node: Node, error: BaseException, what: str = "") -> NodeError:
+    """Return what it means that no connection came about."""
+    where = f"{f'{what} at ' if what else ''}{node.address} port {node.port}"
+    what, hint = f"{where}: {error}", "is that SSH?"
+    if isinstance(error, socket.gaierror):
+        what, hint = f"there is no address of the name {node.address}", "see address = ... in the inventory"
+    elif isinstance(error, ConnectionRefusedError):
+        what, hint = f"nothing listens at {where}", "is the machine on, does sshd run, and is that its port?"
+    elif isinstance(error, asyncio.TimeoutError | TimeoutError):
+        what, hint = (
+            f"{where} does not answer",
+            "is the machine on, and does a firewall drop what comes there?",
+        )
+    elif isinstance(error, OSError):
+        what, hint = (
+            f"{where} cannot be reached: {error.strerror or error}",
+            "is there a network, and a route?",
+        )
+    return NodeError(node.name, what, hint=hint, kind="unreachable")
+
+
+def refused(node: Node) -> NodeError:
+    """Return what it means that a node does not let us in."""
+    user = node.user or getpass.getuser()
+    key = f"the key {node.ssh_key}" if node.ssh_key else "the keys that there are here"
+    file = (
+        "C:/Users/NAME/.ssh/authorized_keys, of an administrator "
+        "C:/ProgramData/ssh/administrators_authorized_keys"
+        if node.os == "windows"
+        else f"~{user}/.ssh/authorized_keys"
+    )
+    return NodeError(
+        node.name,
+        f"{user} may not log in with {key}",
+        hint=f"put its public half into {file} there, or correct user and ssh_key in the inventory",
+        kind="login",
+    )
+
+
+def changed(node: Node, offered: str, keys: tuple[str, ...]) -> NodeError:
+    """Return what it means that a node has other host keys than the inventory."""
+    known = ", ".join(fingerprint(key) for key in keys)
+    return NodeError(
+        node.name,
+        f"its host key is {fingerprint(offered) if offered else 'not shown'}, and the inventory has {known}",
+        hint="if the machine was not set up anew, somebody is in between: do not go on. If it was, look at "
+        "its fingerprint there (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then run: "
+        f"mt5crs fleet pin {node.name}",
+        kind="host-key",
+    )
+
+
+def _unusable(node: Node, what: str, hint: str) -> NodeError:
+    return NodeError(node.name, what, hint=hint, kind="login")

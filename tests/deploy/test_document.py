@@ -1,0 +1,71 @@
+"""docs/deploy.md is true of the code."""
+
+import re
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from mt5crs.fleet.inventory import Service
+from mt5crs.fleet.node import keeper
+from mt5crs.fleet.node.services import systemctl
+from tests.deploy.test_systemd import UNITS
+from tests.deploy.test_windows import SOURCE, parameters, parsed
+
+TEXT = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT.replace("\n   ", "\n"), re.DOTALL)
+
+
+def test_its_services_can_be_in_an_inventory() -> None:
+    services = [msgspec.toml.decode(block)["services"] for block in blocks("toml")]
+    read = {name: msgspec.convert(one, Service) for each in services for name, one in each.items()}
+    assert {name: one.manager for name, one in read.items()} == {
+        "gateway": "keeper", "strategy@mean": "systemd"
+    }  # fmt: skip
+
+
+def test_sudo_allows_what_is_asked_for() -> None:
+    allowed = re.findall(r"NOPASSWD: /usr/bin/(.+)", TEXT)
+    assert allowed == [
+        shlex.join(systemctl(verb, "strategy@mean", root=True)) for verb in ("start", "stop", "restart")
+    ]
+
+
+def test_the_gateways_command_is_the_scripts() -> None:
+    command = re.search(r"DefaultCommand = '(.+)'", SOURCE.read_text())
+    assert command is not None
+    assert f'command = "{command[1]}"' in TEXT
+
+
+def test_the_scripts_parameters_exist() -> None:
+    known = set(parameters(parsed(SOURCE.read_bytes()))) | {"WhatIf"}
+    calls = [
+        line.split("mt5crs.ps1", 1)[1]
+        for line in "\n".join(blocks("powershell")).splitlines()
+        if "ps1" in line
+    ]
+    assert calls
+    named = {word for call in calls for word in re.findall(r" -(\w+)", call)}
+    named |= {
+        word for words in re.findall(r"`(-[A-Z].+?)`", TEXT) for word in re.findall(r"-([A-Z]\w+)", words)
+    }
+    assert {"Clients", "Wheel", "Requirements", "WhatIf"} <= named <= known
+
+
+def test_the_units_and_their_common_part_exist() -> None:
+    named = re.findall(r"`(mt5crs-[\w@.-]*\.(?:service|service\.d/\w+\.conf))`", TEXT)
+    assert len(named) == 5
+    assert all((UNITS / name).is_file() for name in named if "NAME" not in name)
+
+
+def test_the_numbers_are_the_keepers() -> None:
+    assert f"within {keeper.LISTENS:g} s; anything else when it has run for {keeper.SETTLED:g} s" in TEXT
+    assert (
+        f"after {keeper.FIRST_PAUSE:g} s, twice that the next time, up to {keeper.LONGEST_PAUSE:g} s" in TEXT
+    )
+    assert keeper.PROVEN == 60  # "after a minute of running"
+    assert f"{keeper.LARGEST >> 20} MiB and two older files" in TEXT
+    assert keeper.OLDER == 2
