@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .files import digest
 from .operations import Failed, Tell, operation
 from .place import Place
-
-BLOCK = 1 << 20
 
 
 @operation("have", changes=False)
@@ -52,11 +50,7 @@ def _name(sha256: Any) -> str:
 
 def _is_whole(path: Path, sha256: str) -> bool:
     """Return whether a file is there and is what its name says, which a crash may have undone."""
-    found = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(BLOCK), b""):
-                found.update(block)
+        return digest(path) == sha256
     except FileNotFoundError:
         return False
-    return found.hexdigest() == sha256
