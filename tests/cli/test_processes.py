@@ -122,8 +122,10 @@ def test_settings_of_a_gateway_come_from_the_environment(fresh_gateway: Gateway)
 def test_a_gateway_that_cannot_start_says_why(
     run: Run, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
+    before = signal.getsignal(signal.SIGINT)
     result = run("gateway", "--port", "0", "--stream-port", "0", *arguments)
     assert result.code == code
+    assert signal.getsignal(signal.SIGINT) is before  # a failure is told by a process that still hears
     assert says in " ".join(result.err.replace("│", " ").split())
     assert "Traceback" not in result.err
 

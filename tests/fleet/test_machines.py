@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.fleet.machines import PATH, PYTHON, Machine
 from tests.fleet.machines import machines as started
 
@@ -103,7 +104,8 @@ def test_a_killed_test_leaves_no_machine(tmp_path: Path) -> None:
         f"with machines(pathlib.Path({str(tmp_path)!r}), ['hub']) as running:\n"
         "    print(*running['hub'].processes(), flush=True); time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+    python = [sys.executable, "-c", script]
+    with subprocess.Popen(python, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         inside = process.stdout.readline().split()
         process.kill()

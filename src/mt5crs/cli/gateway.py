@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,7 @@ from mt5crs.cli.report import Failure, note
 from mt5crs.settings import Settings, address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Generator
 
     from mt5crs.gateway.config import GatewayConfig
     from mt5crs.gateway.server import Server
@@ -275,23 +275,28 @@ def _serve(
     except BaseException:
         terminal.close()
         raise
-    # `run` takes the signals over; one that comes between the line below and `run` must not be lost.
-    _on_signals(lambda _number, _frame: server.stop())
-    if stop_with_stdin:
-        threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
-    if not config.is_loopback and config.keys is None:
-        note(WARNING.format(where=address(config.host, server.port)))
-    _announce(config, server, terminal, about)
-    try:
+    with _stopped_by_signals(server):
+        if stop_with_stdin:
+            threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
+        if not config.is_loopback and config.keys is None:
+            note(WARNING.format(where=address(config.host, server.port)))
+        _announce(config, server, terminal, about)
         server.run()
-    finally:
-        _on_signals(signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
 
 
-def _on_signals(handler: "Callable[[int, FrameType | None], Any] | signal.Handlers") -> None:
-    for name in SIGNALS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), handler)
+@contextmanager
+def _stopped_by_signals(server: "Server") -> "Generator[None, None, None]":
+    """Let signals stop a server that does not run yet: `run` takes them over, and gives them back."""
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in numbers}
+    try:
+        yield
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
 
 
 def _make_room() -> None:

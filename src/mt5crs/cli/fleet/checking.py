@@ -1,6 +1,5 @@
 """`mt5crs fleet`: verify, checklist."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Form, Output, Table, field
 from mt5crs.cli.report import Failure, note
@@ -49,7 +48,7 @@ def verify(
     from mt5crs.fleet.verify import verified
 
     begun, start = datetime.now(timezone.utc), time.monotonic()
-    results = asyncio.run(verified(fleet, only=only or ()))
+    results = run_async(verified(fleet, only=only or ()))
     if junit is not None:
         at = begun.strftime("%Y-%m-%dT%H:%M:%S")
         _save(junit, reporting.junit(results, at, time.monotonic() - start))
@@ -128,7 +127,7 @@ def checklist(
     from mt5crs.fleet.checklist import awaited
     from mt5crs.fleet.verify import verified
 
-    answers = asyncio.run(awaited(fleet, partial(verified, fleet), wait, _still_open))
+    answers = run_async(awaited(fleet, partial(verified, fleet), wait, _still_open))
     output.write(_items(answers))
     if output.form is Form.TABLE:
         for answer in answers:

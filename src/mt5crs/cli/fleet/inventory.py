@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, require
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, require, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Output, Table, field
 from mt5crs.cli.report import Failure, note, printable
@@ -192,11 +192,9 @@ def _named(fleet: "Fleet", name: str) -> "Node":
 
 
 def _scanned(node: "Node") -> list[str]:
-    import asyncio
-
     from mt5crs.fleet.hostkeys import scan
 
-    return asyncio.run(scan(node))
+    return run_async(scan(node))
 
 
 def _host_keys(nodes: "list[Node]") -> dict[str, str]:

@@ -1,13 +1,12 @@
 """`mt5crs fleet`: status, history."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mt5crs.cli.fleet import tables
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Form, Output
 from mt5crs.cli.report import Failure, note
@@ -30,7 +29,7 @@ def status(output: Output, inventory: InventoryFile = DEFAULT) -> None:
     from mt5crs.fleet.status import status as status_of
 
     fleet = opened(inventory)
-    seen, records = asyncio.run(_seen(fleet))
+    seen, records = run_async(_seen(fleet))
     nodes = status_of(fleet, seen.states, records, seen.drift)
     output.write(tables.status_table(nodes))
     for words in tables.below(nodes):
@@ -60,7 +59,7 @@ def history(
     from mt5crs.fleet.ssh import NodeError
 
     fleet = opened(inventory)
-    seen, records = asyncio.run(_seen(fleet))
+    seen, records = run_async(_seen(fleet))
     output.write(tables.history_table(merged(records)[-last:]))
     if output.form is Form.TABLE:
         for name, each in merged(records)[-last:]:

@@ -2,15 +2,18 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
 from mt5crs.cli.report import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from mt5crs.fleet.inventory import Fleet
 
+T = TypeVar("T")
 NEEDS = ("asyncssh", "packaging")
 """What the extra `fleet` brings."""
 
@@ -42,3 +45,10 @@ def require() -> None:
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         raise Failure(f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet]'", code=2)
+
+
+def run_async(coroutine: "Coroutine[Any, Any, T]") -> T:
+    """Run what talks to nodes; asyncio is loaded here, so that no other command loads it."""
+    import asyncio
+
+    return asyncio.run(coroutine)

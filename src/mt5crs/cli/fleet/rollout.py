@@ -1,6 +1,5 @@
 """`mt5crs fleet`: sync, rollback."""
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from enum import Enum
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mt5crs.cli.fleet import checking, looking, tables, undoing
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Form, Output
 from mt5crs.cli.report import Failure, note
@@ -142,7 +141,7 @@ def _roll(
     if yes and not dry:
         _carry(output, fleet, decide, agreed=None, at_hub=at_hub, verify=verify)
         return
-    plan = asyncio.run(looked(fleet, decide))
+    plan = run_async(looked(fleet, decide))
     _show(output, plan, alone=dry)
     _refuse(plan)
     if dry:
@@ -191,7 +190,7 @@ def _carry(
             return None if plan.nothing else rollout
 
         try:
-            asyncio.run(carried(fleet, decide, begin))
+            run_async(carried(fleet, decide, begin))
         except KeyboardInterrupt:
             watch.end()
             for plan, rollout in begun:
@@ -256,7 +255,7 @@ def _proof(fleet: "Fleet", plan: "Plan", outcomes: "list[Outcome]") -> "list[Res
     changed = [each.node for each in outcomes if each.end is End.DONE]
     if not changed:
         return []
-    return proof_of(asyncio.run(verified(fleet, only=changed)), all_=len(changed) == len(plan.fleet.nodes))
+    return proof_of(run_async(verified(fleet, only=changed)), all_=len(changed) == len(plan.fleet.nodes))
 
 
 def _ended(

@@ -1,6 +1,5 @@
 """`mt5crs fleet rollback --git`: a release that nodes went back from is taken back on HUB as well."""
 
-import asyncio
 import sys
 from contextlib import AsyncExitStack
 from enum import Enum
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import typer
 
+from mt5crs.cli.fleet.opening import run_async
 from mt5crs.cli.report import Failure, note
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def begun(fleet: "Fleet", decide: "Back") -> "Undone":
     """Return what is taken back; to be asked before nodes go back."""
     from mt5crs.fleet.rolling import to_undo
 
-    return asyncio.run(to_undo(fleet, decide))
+    return run_async(to_undo(fleet, decide))
 
 
 def revision(back: "Undone") -> str:
@@ -55,7 +55,7 @@ def confirmed(fleet: "Fleet", to: str, confirm: str, *, dry: bool) -> str:
     async def ask(hub: "Remote") -> "Losses":
         return await undo.losses(hub, fleet.source, to)
 
-    lost = asyncio.run(_at_hub(fleet, ask))
+    lost = run_async(_at_hub(fleet, ask))
     for commit in lost.commits:
         note(f"{lost.branch} would lose {commit}")
     for change in lost.changes:
@@ -147,7 +147,7 @@ def _done(asked: AtHub) -> list[str]:
             return await undo.revert(hub, source, asked.back, me(), tell)
         return await undo.reset(hub, source, revision(asked.back), asked.confirm, me(), tell)
 
-    made = asyncio.run(_at_hub(asked.fleet, ask))
+    made = run_async(_at_hub(asked.fleet, ask))
     for each in made:
         note(f"hub: {'committed' if asked.how is Git.REVERT else 'what was lost is kept at'} {each}")
     return made

@@ -1,13 +1,12 @@
 """`mt5crs fleet`: windows, which runs the script that sets a Windows node up."""
 
-import asyncio
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Output, Table, field
 from mt5crs.cli.report import Failure, note
@@ -56,7 +55,7 @@ def windows(
     node = _of(fleet, name)
     lines = commands(node, fleet, do.value)
     if not dry_run:
-        found = asyncio.run(_done(fleet, node, do))
+        found = run_async(_done(fleet, node, do))
         if do is Do.STATUS:
             output.write(_status(fleet, node, found))
             return
