@@ -9,11 +9,15 @@ PATH/                     /opt/mt5-crs
     record.jsonl          every deployment, append-only
     record.head           its last line's number and digest
     lock                  held by who changes something
+    node-*.pyz            this program; keeper.pyz, the copy that keeps services
     incoming/SHA256       files that were sent
-    settings/             backups of .env, our settings as each release had them, services
+    working/              of the operation that goes on
+    settings/             backups of .env, what a switch would put back, our settings as each release had
+                          them, which services it had
     services/             what keeps services running, and their logs
+    pip-VERSION/          what packages are installed with, by version
     bundles/ID/           on HUB: a release as it is sent: wheel, tree.tar.gz, requirements.lock
-    wheels/               on HUB: packages for nodes without an index
+    wheels/ builder-*/    on HUB: packages for nodes without an index, and what builds a release
   keys/ journal.db ...    the node's own: never touched
 ```
 """
