@@ -189,9 +189,9 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    def filter(self, port: int) -> None:
-        """Drop what comes for a TCP port, without an answer; an isolated machine alone can."""
-        filter_port(self.init, port)
+    def filter(self, port: int, source: str = "all") -> None:
+        """Drop what comes for a TCP port from a source, without an answer; an isolated machine alone can."""
+        filter_port(self.init, port, source)
 
     def run(self, command: str) -> str:
         """Run a shell command on it, as root; return what it writes."""

@@ -58,12 +58,12 @@ class Bridge:
         ip("link", "set", "eth0", "up", inside=process)
 
 
-def filter_port(process: int, port: int) -> None:
-    """Have what comes for a TCP port dropped without an answer, as a firewall does."""
+def filter_port(process: int, port: int, source: str = "all") -> None:
+    """Have what comes for a TCP port dropped without an answer, as a firewall does; from a source alone."""
     if "\n0:" in f"\n{ip('rule', inside=process)}":  # addresses of one's own are looked up first
         ip("rule", "add", "pref", "100", "lookup", "local", inside=process)
         ip("rule", "del", "pref", "0", inside=process)
-    ip(*f"rule add pref 50 iif eth0 ipproto tcp dport {port} blackhole".split(), inside=process)
+    ip(*f"rule add pref 50 from {source} iif eth0 ipproto tcp dport {port} blackhole".split(), inside=process)
 
 
 @contextmanager

@@ -122,6 +122,13 @@ WRONG = {
         "[nodes.inf]: there is no address",
         "address = a text",
     ),
+    "no such way": (inf("through = 'hob'"), "through is 'hob', and there is no such node", "perhaps hub"),
+    "a way through itself": (inf("through = 'inf'"), "leads in a circle: inf -> inf", "needs no `through`"),
+    "a circle": (
+        inf("through = 'gtw'").replace('role = "gtw"', 'role = "gtw"\nthrough = "inf"'),
+        "in a circle: inf -> gtw -> inf",
+        "needs no `through`",
+    ),
     "role": (SOUND.replace('role = "inf"', 'role = "gpuu"'), "role is 'gpuu'", "one of hub, gtw, inf, gpu"),
     "address": (
         SOUND.replace("10.0.0.3", "http://inf"),

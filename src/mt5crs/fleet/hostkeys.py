@@ -4,9 +4,13 @@ import asyncio
 import base64
 import binascii
 import hashlib
+from typing import TYPE_CHECKING
 
 from mt5crs.fleet.failure import NodeError
 from mt5crs.fleet.inventory import Node
+
+if TYPE_CHECKING:
+    import asyncssh
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
 """Kinds of host keys that are asked for; the first that a node has is the best."""
@@ -51,27 +55,40 @@ def algorithms(keys: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(["rsa-sha2-512" if kind == "ssh-rsa" else kind for kind in own] + list(KINDS)))
 
 
-async def scan(node: Node, seconds: float = 10.0) -> list[str]:
+async def scan(
+    node: Node, seconds: float = 10.0, tunnel: "asyncssh.SSHClientConnection | None" = None
+) -> list[str]:
     """Return the host keys that are offered at a node's address, the best first; nobody has vouched for them.
+
+    Args:
+        node: The node.
+        seconds: How long it may take.
+        tunnel: What leads to it, of the node that it is reached through.
 
     Raises:
         NodeError: Nothing answers there as SSH does.
     """
-    found = await asyncio.gather(*(_offered(node, kind, seconds) for kind in KINDS), return_exceptions=True)
+    found = await asyncio.gather(
+        *(_offered(node, kind, seconds, tunnel) for kind in KINDS), return_exceptions=True
+    )
     keys = [key for key in found if isinstance(key, str)]
     if not keys:
         raise next(each for each in found if isinstance(each, BaseException))
     return keys
 
 
-async def _offered(node: Node, kind: str, seconds: float) -> str:
+async def _offered(
+    node: Node, kind: str, seconds: float, tunnel: "asyncssh.SSHClientConnection | None"
+) -> str:
     import asyncssh
 
     from mt5crs.fleet.login import unreachable
 
     try:
         key = await asyncio.wait_for(
-            asyncssh.get_server_host_key(node.address, node.port, server_host_key_algs=[kind], config=None),
+            asyncssh.get_server_host_key(
+                node.address, node.port, tunnel=tunnel, server_host_key_algs=[kind], config=None
+            ),
             seconds,
         )
     except (OSError, asyncssh.Error, asyncio.TimeoutError) as error:

@@ -70,6 +70,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         role: What it is for.
         address: Where SSH finds it.
+        through: The node whose SSH server leads to it, at `address` as it is seen from there; "" without.
         host_key: Its SSH host keys, as in `known_hosts` without the address; no other is accepted.
         port: Of SSH.
         user: Whom we log in as.
@@ -91,6 +92,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     address: str
     host_key: str | tuple[str, ...] = ()
     port: int = 22
+    through: str = ""
     user: str = ""
     ssh_key: str = ""
     path: str = "/opt/mt5-crs"

@@ -17,6 +17,7 @@ from mt5crs.fleet.inventory import Node
 
 Passphrase = Callable[[str], str]
 """Returns the passphrase of a key file, "" for none."""
+FORWARDING = "is it on, does sshd run there, and does {}'s sshd_config allow it (AllowTcpForwarding)?"
 
 
 def me() -> str:
@@ -98,7 +99,12 @@ def unreachable(node: Node, error: BaseException, what: str = "") -> NodeError:
     """Return what it means that no connection came about."""
     where = f"{f'{what} at ' if what else ''}{node.address} port {node.port}"
     what, hint = f"{where}: {error}", "is that SSH?"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, asyncssh.ChannelOpenError):
+        what, hint = (
+            f"{node.through} finds no way to {where}: {error.reason}",
+            FORWARDING.format(node.through),
+        )
+    elif isinstance(error, socket.gaierror):
         what, hint = f"there is no address of the name {node.address}", "see address = ... in the inventory"
     elif isinstance(error, ConnectionRefusedError):
         what, hint = f"nothing listens at {where}", "is the machine on, does sshd run, and is that its port?"

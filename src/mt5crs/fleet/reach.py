@@ -12,6 +12,7 @@ import msgspec
 
 from mt5crs.fleet.answers import answered
 from mt5crs.fleet.facts import NodeState
+from mt5crs.fleet.hostkeys import scan
 from mt5crs.fleet.inventory import Fleet, Node
 from mt5crs.fleet.login import Passphrase, from_terminal
 from mt5crs.fleet.plan import Drift
@@ -46,16 +47,66 @@ def _passphrase() -> Passphrase | None:
     return from_terminal() if sys.stdin is not None and sys.stdin.isatty() else None
 
 
-async def reach(nodes: Iterable[Node], stack: AsyncExitStack) -> dict[str, Remote | NodeError]:
+class Ways:
+    """Connections to nodes of a fleet, one to each, also to those that only others are reached through.
+
+    Args:
+        fleet: The inventory.
+        stack: Closes the connections, those through another before that one.
+    """
+
+    def __init__(self, fleet: Fleet, stack: AsyncExitStack) -> None:
+        self._fleet = fleet
+        self._stack = stack
+        self._opening: dict[str, asyncio.Task[Connection]] = {}
+
+    async def to(self, node: Node) -> Connection:
+        """Connect to a node.
+
+        Raises:
+            NodeError: It cannot be done, or not to a node on the way.
+        """
+        if node.name not in self._opening:
+            self._opening[node.name] = asyncio.create_task(self._open(node))
+        return await self._opening[node.name]
+
+    async def before(self, node: Node) -> Connection | None:
+        """Connect to the node that another is reached through; None where it is reached directly."""
+        if not node.through:
+            return None
+        try:
+            return await self.to(self._fleet.nodes[node.through])
+        except NodeError as error:
+            raise NodeError(
+                node.name, f"the way there is lost: {error.message}", hint=error.hint, kind=error.kind
+            ) from error
+
+    async def _open(self, node: Node) -> Connection:
+        return await Connection.open(node, self._stack, _passphrase(), await self.before(node))
+
+
+async def reach(fleet: Fleet, nodes: Iterable[Node], stack: AsyncExitStack) -> dict[str, Remote | NodeError]:
     """Connect to nodes, all at the same time; the stack closes the connections."""
+    ways = Ways(fleet, stack)
 
     async def one(node: Node) -> tuple[str, Remote | NodeError]:
         try:
-            return node.name, await Connection.open(node, stack, _passphrase())
+            return node.name, await ways.to(node)
         except NodeError as error:
             return node.name, error
 
     return dict(await asyncio.gather(*map(one, nodes)))
+
+
+async def offered(fleet: Fleet, node: Node) -> list[str]:
+    """Return the host keys that a node offers, the best first; nobody has vouched for them.
+
+    Raises:
+        NodeError: Nothing answers there as SSH does, or a node on the way cannot be connected to.
+    """
+    async with AsyncExitStack() as stack:
+        way = await Ways(fleet, stack).before(node)
+        return await scan(node, tunnel=way.tunnel if way else None)
 
 
 async def ask_all(
@@ -78,7 +129,7 @@ async def ask_all(
 async def see(fleet: Fleet, stack: AsyncExitStack, only: Sequence[str] = ()) -> Seen:
     """Connect to nodes and look at each."""
     nodes = [node for name, node in fleet.nodes.items() if not only or name in only]
-    reached = await reach(nodes, stack)
+    reached = await reach(fleet, nodes, stack)
     states: dict[str, NodeState | NodeError] = {}
     ahead: dict[str, float] = {}
     drift: dict[str, Drift] = {}

@@ -117,20 +117,25 @@ class Connection:
     Attributes:
         node: The node.
         files: Its files.
+        tunnel: What leads to nodes that are reached through it.
     """
 
     def __init__(
         self, node: Node, connection: asyncssh.SSHClientConnection, sftp: asyncssh.SFTPClient
     ) -> None:
         self.node = node
-        self._connection = connection
+        self.tunnel = connection
         self.files = Files(node, sftp)
         self._sent = ""
         self._sending = asyncio.Lock()
 
     @classmethod
     async def open(
-        cls, node: Node, stack: AsyncExitStack, passphrase: Passphrase | None = None
+        cls,
+        node: Node,
+        stack: AsyncExitStack,
+        passphrase: Passphrase | None = None,
+        way: "Connection | None" = None,
     ) -> "Connection":
         """Connect to a node; the stack closes it.
 
@@ -138,6 +143,7 @@ class Connection:
             node: The node.
             stack: Closes the connection in the end.
             passphrase: Asked for the passphrase of a key file that has one.
+            way: To the node that it is reached through; it passes on what it cannot read.
 
         Raises:
             NodeError: It cannot be reached, is another than the inventory says, or does not let us in.
@@ -164,6 +170,7 @@ class Connection:
                     client_factory=lambda: client,
                     client_keys=own,
                     agent_path=None if own else (),
+                    tunnel=way.tunnel if way else None,
                     config=None,  # the inventory says all; `()` would mean the user's own configuration
                     keepalive_interval=KEEPALIVE,
                     keepalive_count_max=UNANSWERED,
@@ -248,7 +255,7 @@ class Connection:
     @asynccontextmanager
     async def _process(self, program: str) -> "AsyncGenerator[asyncssh.SSHClientProcess[str], None]":
         command = shell.command(self.node, program)
-        process = await soon(self._connection.create_process(command, errors="replace"))
+        process = await soon(self.tunnel.create_process(command, errors="replace"))
         patience = LEAVING
         try:
             yield process
@@ -261,7 +268,7 @@ class Connection:
             try:
                 await asyncio.wait_for(process.wait_closed(), patience)
             except (TimeoutError, asyncio.TimeoutError):
-                self._connection.abort()
+                self.tunnel.abort()
 
     async def send(self, source: Remote, path: str, sha256: str, size: int) -> None:
         """Bring a file of another node here; see `Remote.send`. One that came in part is gone on with."""

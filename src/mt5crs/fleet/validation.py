@@ -21,7 +21,7 @@ KNOWN_EXTRAS = ("archive", "cli", "fleet", "frames", "official", "plot", "secure
 """All extras of the package."""
 HIDDEN = {"name", "folder"}
 """Fields that no file has."""
-OF_ONE_NODE = {"role", "address", "host_key", "gateway"}
+OF_ONE_NODE = {"role", "address", "host_key", "through", "gateway"}
 """What `[defaults]` cannot have."""
 OF_LINUX = {"path", "python"}
 """What `[defaults]` says for nodes with Linux alone."""
@@ -139,7 +139,27 @@ def _nodes(top: _Table, services: Mapping[str, Service]) -> dict[str, Node]:
     for number, node in enumerate(nodes):
         for other in nodes[:number]:
             _keep_apart(top, other, node)
+    _check_ways(top, {node.name: node for node in nodes})
     return {node.name: node for node in sorted(nodes, key=lambda node: STAGES.index(node.role))}
+
+
+def _check_ways(top: _Table, nodes: Mapping[str, Node]) -> None:
+    """Refuse a way to a node that begins nowhere: through no node, or through the node itself in the end."""
+    for node in nodes.values():
+        passed, last = [node.name], node
+        while last.through:
+            if last.through not in nodes:
+                top.wrong(
+                    f"[nodes.{last.name}]: through is {last.through!r}, and there is no such node",
+                    nearest(last.through, nodes, "there are"),
+                )
+            if last.through in passed:
+                circle = " -> ".join([*passed, last.through])
+                top.wrong(
+                    f"the way to {node.name} leads in a circle: {circle}", "one of them needs no `through`"
+                )
+            last = nodes[last.through]
+            passed.append(last.name)
 
 
 def _keep_apart(top: _Table, one: Node, other: Node) -> None:
@@ -163,7 +183,10 @@ def _keep_apart(top: _Table, one: Node, other: Node) -> None:
 def _machine(node: Node) -> set[str]:
     """Return what tells a machine: its address, and its host keys by whatever address it is reached."""
     keys = (node.host_key,) if isinstance(node.host_key, str) else node.host_key
-    return {_plain_address(node.address), *(" ".join(key.split()[:2]) for key in keys if key.strip())}
+    return {
+        f"{node.through}/{_plain_address(node.address)}",
+        *(" ".join(key.split()[:2]) for key in keys if key.strip()),
+    }
 
 
 def _plain_address(text: str) -> str:

@@ -58,7 +58,7 @@ async def verified(
     looked_at = [node for node in fleet.nodes.values() if node.name in wanted or node.role is Role.GTW]
     async with AsyncExitStack() as stack:
         if remotes is None:
-            remotes = await reach(looked_at, stack)
+            remotes = await reach(fleet, looked_at, stack)
         names = [node.name for node in looked_at if node.name in remotes]
         seen = await look(fleet, {name: remotes[name] for name in names})
     return [result for name, each in seen.items() if name in wanted for result in held(each)]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 FIELDS = (
-    *("name", "role", "address", "port", "user", "path", "os", "python", "index", "optional", "extras"),
-    *("services", "env", "gateway", "ssh_key", "host_keys"),
+    *("name", "role", "address", "port", "through", "user", "path", "os", "python", "index", "optional"),
+    *("extras", "services", "env", "gateway", "ssh_key", "host_keys"),
 )
 COLUMNS = (
     *(field("name"), field("role"), field("address"), field("port", right=True), field("user")),
@@ -88,39 +88,42 @@ def pin(
     if every == bool(names):
         raise typer.BadParameter("name the nodes, or say --all")
     fleet = opened(file)
-    nodes = (
-        [node for node in fleet.nodes.values() if not pinned(node)]
+    wanted = (
+        [name for name, node in fleet.nodes.items() if not pinned(node)]
         if every
-        else [_named(fleet, name) for name in names or ()]
+        else [_named(fleet, name).name for name in names or ()]
     )
-    if not nodes:
+    if not wanted:
         typer.echo("every node has a host key in the inventory")
-    failed = [error for node in nodes if (error := _tried(node, file, yes=yes))]
+    failed = [error for name in wanted if (error := _tried(name, file, yes=yes))]
     for error in failed[:-1]:
         note(f"error: {error.message}")
     if failed:
         raise failed[-1]
 
 
-def _tried(node: "Node", file: Path, *, yes: bool) -> "NodeError | Failure | None":
+def _tried(name: str, file: Path, *, yes: bool) -> "NodeError | Failure | None":
     """Pin a node; return what went wrong, so that the others are asked about all the same."""
     from mt5crs.fleet.failure import NodeError
 
     try:
-        _pin(node, file, yes=yes)
+        _pin(name, file, yes=yes)
     except (NodeError, Failure) as error:
         return error
     return None
 
 
-def _pin(node: "Node", file: Path, *, yes: bool) -> None:
+def _pin(name: str, file: Path, *, yes: bool) -> None:
     from mt5crs.fleet import hostkeys, pinning
+    from mt5crs.fleet.reach import offered
 
-    name, known, offered = node.name, hostkeys.pinned(node), _scanned(node)
-    if set(offered) & set(known):
+    fleet = opened(file)  # with the keys that were written just now: it may be reached through that node
+    node = fleet.nodes[name]
+    known, found = hostkeys.pinned(node), run_async(offered(fleet, node))
+    if set(found) & set(known):
         typer.echo(f"{name} has a host key that is in the inventory already")
         return
-    rows = [_key_row("in the inventory", key) for key in known] + [_key_row("offered now", offered[0])]
+    rows = [_key_row("in the inventory", key) for key in known] + [_key_row("offered now", found[0])]
     Output().write(Table(f"host keys of {name}", PIN_COLUMNS, ("host_key", "kind", "fingerprint"), rows))
     note(f"compare it with what `{_shows_key(node)}` says on {name} itself")
     try:
@@ -130,7 +133,7 @@ def _pin(node: "Node", file: Path, *, yes: bool) -> None:
             )
     except EOFError:
         raise Failure(f"nothing was written for {name}: nobody answered", hint="--yes does not ask") from None
-    pinning.pin(file, name, offered[0])
+    pinning.pin(file, name, found[0])
     typer.echo(f"wrote the host key of {name} into {file}")
 
 
@@ -175,6 +178,7 @@ def _note(node: "Node") -> str:
         (not pinned(node), "no host key"),
         (node.optional, "optional"),
         (not node.index, "no index"),
+        (bool(node.through), f"through {node.through}"),
     )
     return ", ".join(words for holds, words in said if holds)
 
@@ -191,21 +195,15 @@ def _named(fleet: "Fleet", name: str) -> "Node":
 # --- host keys --------------------------------------------------------------------------------------------
 
 
-def _scanned(node: "Node") -> list[str]:
-    from mt5crs.fleet.hostkeys import scan
-
-    return run_async(scan(node))
-
-
 def _host_keys(nodes: "list[Node]") -> dict[str, str]:
     """Return the host keys that somebody has compared, by node."""
     from mt5crs.fleet.failure import NodeError
-    from mt5crs.fleet.hostkeys import fingerprint
+    from mt5crs.fleet.hostkeys import fingerprint, scan
 
     confirmed: dict[str, str] = {}
     for node in nodes:
         try:
-            key = _scanned(node)[0]
+            key = run_async(scan(node))[0]
         except NodeError as error:
             note(f"{error.message}: left out; later: mt5crs fleet pin {node.name}")
             continue

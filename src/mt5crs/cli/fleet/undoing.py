@@ -158,7 +158,7 @@ async def _at_hub(fleet: "Fleet", do: "Callable[[Remote], Awaitable[T]]") -> T:
     from mt5crs.fleet.ssh import NodeError
 
     async with AsyncExitStack() as stack:
-        hub = (await reach([fleet.hub], stack))[fleet.hub.name]
+        hub = (await reach(fleet, [fleet.hub], stack))[fleet.hub.name]
         if isinstance(hub, NodeError):
             raise hub
         return await do(hub)

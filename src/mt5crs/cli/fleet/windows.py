@@ -102,7 +102,7 @@ async def _done(fleet: "Fleet", node: "Node", do: Do) -> "list[Status]":
         note(f"{node.name}: {text}")
 
     async with AsyncExitStack() as stack:
-        remote = (await reach([node], stack))[node.name]
+        remote = (await reach(fleet, [node], stack))[node.name]
         if isinstance(remote, NodeError):
             raise remote
         if do is Do.STATUS:

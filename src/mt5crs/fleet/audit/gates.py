@@ -92,7 +92,7 @@ async def _second(fleet: Fleet) -> tuple[list[Result], dict[str, Machine]]:
 
     load_checks(fleet)
     async with AsyncExitStack() as stack:
-        seen = await look(fleet, await reach(fleet.nodes.values(), stack))
+        seen = await look(fleet, await reach(fleet, fleet.nodes.values(), stack))
     releases = {
         name: (each.state.current, tuple(sorted({*each.state.releases} - {each.state.current})))
         for name, each in seen.items()
