@@ -166,7 +166,7 @@ def _revoked_and_downloading(scene: Scene) -> bool:
 def _revoked_and_listening(scene: Scene) -> bool:
     path = scene.key_file(Role.OBSERVER)
     with scene.client(path, timeout=1.5) as thief:
-        ticks = thief.ticks("EURUSD", seconds=8.0)
+        ticks = thief.ticks("EURUSD", seconds=30.0)
         next(ticks)
         _revoke(scene, path)
         heard = time.monotonic()
