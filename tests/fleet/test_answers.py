@@ -150,7 +150,7 @@ FLEET = Fleet({"hub": HUB, "gtw": Node(Role.GTW, "10.0.0.9", name="gtw"), "inf":
 def test_an_odd_state_is_that_nodes_fault(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"inf": {"probe": ODD[what]}, "inf2": {"probe": STATE, "drift": {}}}
 
-    async def met(nodes: Any, stack: AsyncExitStack) -> dict[str, Any]:
+    async def met(_fleet: Any, nodes: Any, stack: AsyncExitStack) -> dict[str, Any]:
         return {node.name: Told(node, told[node.name]) for node in nodes}
 
     async def seen() -> reach.Seen:

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mt5crs.fleet import node
+from mt5crs.fleet.node import main, running
 from mt5crs.fleet.node import program as packing
-from mt5crs.fleet.node import running
+from mt5crs.fleet.node.operations import OPERATIONS as DECLARED
 from mt5crs.fleet.node.operations import Failed
 from mt5crs.fleet.node.place import Place
 from mt5crs.fleet.node.running import run
@@ -24,6 +27,7 @@ NODE = Path(packing.__file__).parent
 # Operations that a test alone has: they are declared before the program begins.
 OPERATIONS = """
 import os, sys, time
+from importlib import import_module
 from pathlib import Path
 from mt5crs.fleet.node.main import main
 from mt5crs.fleet.node.operations import operation, Failed
@@ -103,6 +107,13 @@ def test_an_old_python_is_named(tmp_path: Path) -> None:
 def test_what_is_no_request_is_refused(line: str) -> None:
     with program(line) as running_:
         assert running_.answer()["failed"]["code"] == "request"
+
+
+def test_each_operation_is_at_home_where_it_is_declared() -> None:
+    for each in NODE.glob("*.py"):
+        if each.stem != "__main__":
+            import_module(f"{node.__name__}.{each.stem}")
+    assert {name: found.run.__module__.rpartition(".")[2] for name, found in DECLARED.items()} == main.HOMES
 
 
 def test_an_unknown_operation_is_refused_with_those_there_are(tmp_path: Path) -> None:

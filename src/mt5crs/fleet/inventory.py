@@ -70,7 +70,6 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         role: What it is for.
         address: Where SSH finds it.
-        through: The node whose SSH server leads to it, at `address` as it is seen from there; "" without.
         host_key: Its SSH host keys, as in `known_hosts` without the address; no other is accepted.
         port: Of SSH.
         user: Whom we log in as.
@@ -85,6 +84,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
         env: Besides that of its role, or other than that.
         services: In place of those of its role.
         gateway: Of GTW: where its clients reach the gateway; `address` without it.
+        through: The node whose SSH server leads to it, at `address` as it is seen from there; "" without.
         name: Its name; the table's name in the file.
     """
 
@@ -92,7 +92,6 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     address: str
     host_key: str | tuple[str, ...] = ()
     port: int = 22
-    through: str = ""
     user: str = ""
     ssh_key: str = ""
     path: str = "/opt/mt5-crs"
@@ -104,6 +103,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     env: dict[str, str] = field(default_factory=dict)
     services: tuple[str, ...] | None = None
     gateway: str = ""
+    through: str = ""
     name: str = ""
 
 

@@ -17,48 +17,43 @@ import threading
 import time
 import traceback
 from contextlib import nullcontext
+from importlib import import_module
 from typing import Any, cast
 
-from . import (
-    build,
-    deploy,
-    drift,
-    history,
-    hub,
-    incoming,
-    keeper,
-    observe,
-    probe,
-    record,
-    removal,
-    services,
-    wheels,
-    windows,
-)
 from .held import held
 from .operations import OPERATIONS, Failed
 from .place import Place
 from .running import Ended, settle, watch
 from .trouble import in_words, with_room
 
-MODULES = (
-    build,
-    deploy,
-    drift,
-    history,
-    hub,
-    incoming,
-    observe,
-    probe,
-    record,
-    removal,
-    services,
-    wheels,
-    windows,
-)
-"""They declare their operations by being imported."""
-COMMANDS = {"keep": keeper.main, "service": services.main}
-"""What is run by hand, or by what keeps services, instead of over SSH."""
+HOMES = {
+    "build": "build",
+    "bundle": "hub",
+    "clock": "observe",
+    "deploy": "deploy",
+    "drift": "drift",
+    "have": "incoming",
+    "log": "history",
+    "losses": "history",
+    "observe": "observe",
+    "probe": "probe",
+    "received": "incoming",
+    "record": "record",
+    "release": "hub",
+    "remove": "removal",
+    "reset": "history",
+    "revert": "history",
+    "revision": "hub",
+    "service": "services",
+    "services": "services",
+    "wheelhouse": "wheels",
+    "windows": "windows",
+    "windows-status": "windows",
+}
+"""The module that declares an operation. Nothing else is loaded for it: a packed program is compiled anew by
+each run, and most of a short one was that."""
+COMMANDS = {"keep": "keeper", "service": "services"}
+"""The module whose `main` is run by hand, or by what keeps services, instead of over SSH."""
 BEAT = 10.0
 """Seconds after which we say again that we are there."""
 LONGEST = 1 << 26
@@ -68,7 +63,8 @@ LONGEST = 1 << 26
 def main() -> int:
     """Carry out the request on the standard input, or what the command line says; return the exit code."""
     if sys.argv[1:]:
-        return COMMANDS[sys.argv[1]](sys.argv[2:])
+        code: int = _module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
+        return code
     try:
         line = sys.stdin.buffer.readline(LONGEST)
         request = _request(line)
@@ -87,13 +83,18 @@ def main() -> int:
     return 0
 
 
+def _module(name: str) -> Any:
+    return import_module(f".{name}", __package__)
+
+
 def _done(request: dict[str, Any]) -> dict[str, Any]:
     place = Place(request.pop("path"), **request.pop("place", {}))
     name = request.pop("do")
+    if name in HOMES:
+        _module(HOMES[name])
     operation = OPERATIONS.get(name)
     if operation is None:
-        known = ", ".join(sorted(OPERATIONS))
-        raise Failed(f"there is no operation {name!r}", f"there are: {known}", "request")
+        raise Failed(f"there is no operation {name!r}", f"there are: {', '.join(HOMES)}", "request")
     lock = held(place, name, str(request.get("who") or _user())) if operation.changes else nullcontext()
     try:
         if operation.changes:
