@@ -53,9 +53,14 @@ class Bridge:
         ip("link", "set", inner, "netns", str(process))
         ip("link", "set", outer, "master", self.name, "up")
         ip("link", "set", "lo", "up", inside=process)
-        ip("link", "set", inner, "name", "eth0", inside=process)
+        ip("link", "set", inner, "name", "eth0", "address", _card(address), inside=process)
         ip("address", "add", f"{address}/24", "dev", "eth0", inside=process)
         ip("link", "set", "eth0", "up", inside=process)
+
+
+def _card(address: str) -> str:
+    """Return the hardware address of an address: a machine that starts again is found where it was."""
+    return ":".join(["02", "00", *(f"{int(each):02x}" for each in address.split("."))])
 
 
 def filter_port(process: int, port: int, source: str = "all") -> None:
