@@ -2,7 +2,8 @@
 
 import ipaddress
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,16 +24,23 @@ class Serving(NamedTuple):
         node: The node that it runs on.
         name: The service's name.
         words: Its command.
+        env: What the inventory has in its node's `.env`.
     """
 
     node: Node
     name: str
     words: tuple[str, ...]
+    env: Mapping[str, str]
 
     @property
     def told(self) -> str:
         """What it is, for people."""
         return f"service {self.name} on {self.node.name}"
+
+    @property
+    def host(self) -> str:
+        """The address that it is bound to; "" where nothing names one."""
+        return self.value("--host") or self.env.get("MT5_HOST", "")
 
     def value(self, option: str) -> str:
         """Return what an option of its command is given; "" without."""
@@ -54,7 +62,7 @@ def gateways(fleet: Fleet) -> list[Serving]:
             except ValueError:  # a quote that is not closed
                 words = tuple(service.command.split())
             if "gateway" in words:
-                found.append(Serving(node, name, words))
+                found.append(Serving(node, name, words, fleet.env(node)))
     return found
 
 
@@ -71,25 +79,35 @@ def _without(tree: Tree) -> Finding:
     return failed(tree.wrong_fleet, "correct the inventory") if tree.wrong_fleet else off(tree.no_fleet)
 
 
+def _of_fleet(look: Callable[[Tree, Fleet], Iterable[Finding]]) -> Callable[[Tree], Iterator[Finding]]:
+    """Return a check of the inventory as one of the tree: where there is none, that is what it finds."""
+
+    @wraps(look)
+    def held(tree: Tree) -> Iterator[Finding]:
+        if tree.fleet is None:
+            yield _without(tree)
+        else:
+            yield from look(tree, tree.fleet)
+
+    return held
+
+
 @registry.check(
     "security.authentication",
     "a gateway that other machines reach has keys",
     reason="without keys anybody in the network can trade on the account",
     remedy="`mt5crs keys init` on the gateway's node, then --keys DIR in the service's command",
 )
-def _authentication(tree: Tree) -> Iterator[Finding]:
-    if tree.fleet is None:
-        yield _without(tree)
-        return
-    serving = gateways(tree.fleet)
+@_of_fleet
+def _authentication(_tree: Tree, fleet: Fleet) -> Iterator[Finding]:
+    serving = gateways(fleet)
     for each in serving:
-        host = each.value("--host") or tree.fleet.env(each.node).get("MT5_HOST", "")
         if each.value("--keys"):
             yield passed(f"{each.told}: --keys {each.value('--keys')}")
-        elif is_loopback(host):
+        elif is_loopback(each.host):
             yield passed(f"{each.told}: only its own machine reaches it")
         else:
-            yield failed(f"{each.told} is bound to {host} and has no --keys")
+            yield failed(f"{each.told} is bound to {each.host} and has no --keys")
     if not serving:
         yield off("the inventory runs no gateway as a service: gate 2 looks at what listens")
 
@@ -100,15 +118,13 @@ def _authentication(tree: Tree) -> Iterator[Finding]:
     reason="--insecure lets anybody who reaches the gateway trade",
     remedy="take --insecure out of the service's command, and give it --keys DIR",
 )
-def _insecure(tree: Tree) -> Iterator[Finding]:
-    if tree.fleet is None:
-        yield _without(tree)
-        return
-    wrong = [name for name, each in tree.fleet.services.items() if "--insecure" in each.command.split()]
+@_of_fleet
+def _insecure(_tree: Tree, fleet: Fleet) -> Iterator[Finding]:
+    wrong = [name for name, each in fleet.services.items() if "--insecure" in each.command.split()]
     for name in wrong:
         yield failed(f"service {name} has --insecure")
     if not wrong:
-        yield passed(f"{len(tree.fleet.services)} services looked at")
+        yield passed(f"{len(fleet.services)} services looked at")
 
 
 @registry.check(
@@ -152,14 +168,11 @@ def _clients_signed(fleet: Fleet) -> Iterator[Finding]:
     reason="who cannot connect cannot try keys",
     remedy='give the gateway --policy FILE with `[addresses]` and `allow = ["10.0.0.0/24"]`',
 )
-def _addresses(tree: Tree) -> Iterator[Finding]:
-    if tree.fleet is None:
-        yield _without(tree)
-        return
-    serving = gateways(tree.fleet)
+@_of_fleet
+def _addresses(tree: Tree, fleet: Fleet) -> Iterator[Finding]:
+    serving = gateways(fleet)
     for each in serving:
-        host = each.value("--host") or tree.fleet.env(each.node).get("MT5_HOST", "")
-        if is_loopback(host):
+        if is_loopback(each.host):
             yield passed(f"{each.told}: only its own machine reaches it")
         elif not each.value("--policy"):
             yield warned(f"{each.told} has no --policy")
@@ -188,11 +201,9 @@ def _listed(serving: Serving, policy: Path) -> Finding:
     reason="whoever answers at a node's address would get the releases and the settings",
     remedy="mt5crs fleet pin NODE, after comparing the key on the node itself",
 )
-def _host_keys(tree: Tree) -> Iterator[Finding]:
-    if tree.fleet is None:
-        yield _without(tree)
-        return
-    for node in tree.fleet.nodes.values():
+@_of_fleet
+def _host_keys(_tree: Tree, fleet: Fleet) -> Iterator[Finding]:
+    for node in fleet.nodes.values():
         yield passed(node.name) if node.host_key else failed(f"{node.name} has no host_key")
 
 
@@ -202,12 +213,10 @@ def _host_keys(tree: Tree) -> Iterator[Finding]:
     reason="whoever reads one can log in to the nodes",
     remedy="chmod 600 FILE",
 )
-def _ssh_keys(tree: Tree) -> Iterator[Finding]:
-    if tree.fleet is None:
-        yield _without(tree)
-        return
+@_of_fleet
+def _ssh_keys(tree: Tree, fleet: Fleet) -> Iterator[Finding]:
     for name, problem in tree.open_keys.items():
         yield failed(f"{name}: {problem}")
     if not tree.open_keys:
-        named = sum(bool(node.ssh_key) for node in tree.fleet.nodes.values())
+        named = sum(bool(node.ssh_key) for node in fleet.nodes.values())
         yield passed(f"{named} named")
