@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MARGIN_MODES = ("netting", "exchange", "hedging")
 """By `AccountInfo.margin_mode`."""
-SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
 
 DEFAULT_JOURNAL = Path("journal.db")
 
@@ -287,15 +286,16 @@ def _serve(
 @contextmanager
 def _stopped_by_signals(server: "Server") -> "Generator[None, None, None]":
     """Let signals stop a server that does not run yet: `run` takes them over, and gives them back."""
-    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in numbers}
+    from mt5crs.gateway.process import SIGNALS
+
+    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in SIGNALS}
     try:
         yield
     except BaseException:
         for number, handler in before.items():
             signal.signal(number, handler)
         raise
-    for number in numbers:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
 
 

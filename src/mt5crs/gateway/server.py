@@ -6,41 +6,33 @@ arrays, time) gets its turn at least every `BURST` requests, and at once when th
 """
 
 import logging
-import os
-import signal
 import socket as stdlib_socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from math import ceil
 from operator import methodcaller
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import msgspec
 import zmq
 
 from mt5crs.errors import SettingError
 from mt5crs.gateway.access import DOMAIN, STREAMS, Access
-from mt5crs.gateway.backlog import Backlog
 from mt5crs.gateway.config import GatewayConfig
 from mt5crs.gateway.desk import Desk
 from mt5crs.gateway.dispatch import PEERS, Dispatch
 from mt5crs.gateway.door import COMPLAINT, HANDSHAKE_MS, Door
 from mt5crs.gateway.drain import Drain, InHand
+from mt5crs.gateway.outgoing import Outgoing
+from mt5crs.gateway.process import on_signals, ready_file, woken_by_signals
 from mt5crs.gateway.publisher import BUDGET, Publisher, Socket
 from mt5crs.gateway.streams import Streams
-from mt5crs.gateway.transfers import Frames
 from mt5crs.security.keys import GatewayKeys
 from mt5crs.security.policy import ANONYMOUS, Principal
 from mt5crs.settings import address
 from mt5crs.terminal.port import TerminalPort
 from mt5crs.wire.messages import HARD_LIMIT
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +49,6 @@ SEND_QUEUE = 256
 """Answers in the transport's queue of one connection."""
 RETRY_MS = 2
 """Pause between two attempts to send them."""
-COPY_BELOW = 64 * 1024
-"""Rows of fewer bytes are copied into the transport, larger ones are referred to."""
 HOUSEKEEPING = 1.0
 """Longest pause between two turns of everything else, in seconds."""
 DESK = 0.01
@@ -76,8 +66,6 @@ BARRED = 60.0
 REOPENS = 1.0
 """Seconds for which nobody may, where there are no keys: who it was would be back at once."""
 
-_AHEAD = int(zmq.SNDMORE | zmq.NOBLOCK)  # joining enum flags costs more than sending does
-_MORE = int(zmq.SNDMORE)
 _NOBLOCK = int(zmq.NOBLOCK)
 _user_id: Callable[[object], str] = methodcaller("get", b"User-Id")  # as bytes, which need no conversion
 
@@ -126,7 +114,6 @@ class Server:
         self._reopens, self._next_complaint = 0.0, 0.0
         self._stopping = self._at_once = False
         self._receive = self._requests
-        self._backlog: dict[bytes, Backlog] = {}
         self._envelopes: dict[bytes, tuple[bytes, ...]] = {}  # of connections that wrap their messages
         self._stack = ExitStack()
         with ExitStack() as opening:
@@ -139,6 +126,9 @@ class Server:
             desk=desk,
             access=self._access,
             gateway=signer.public if signer else b"",
+        )
+        self._outgoing = Outgoing(
+            self._router, desk.counters, self._dispatch.forget, self._dispatch.transfers.drop_peer
         )
         self._streams = Streams(terminal, self._dispatch.epoch, self._dispatch.state, desk.trades)
 
@@ -155,8 +145,6 @@ class Server:
         self._router.setsockopt(zmq.MAXMSGSIZE, HARD_LIMIT)
         self._router.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._router.rcvtimeo = LINGER_MS
-        # Without the wrapper for options of other kinds of socket, which costs as much as it wraps.
-        self._send_frame = super(zmq.Socket, self._router).send
         self._door.watch(self._router)
         self.port = self._bind(self._router, self._config.port)
         config = self._config
@@ -202,7 +190,7 @@ class Server:
     def run(self) -> None:
         """Serve until `stop` is called or a signal asks for it; then finish what is in hand, and close."""
         # Our signals are the last to go: a second one that came while we close would kill the process.
-        with self._signals(), self._stack, self._wake_ups():
+        with on_signals(self._stop_by_signal), self._stack, woken_by_signals(self._waker):
             self._stack.callback(self._terminal.close)
             poller = zmq.Poller()
             own = self._router, self._publisher.socket, *self._door.sources, self._woken
@@ -210,7 +198,8 @@ class Server:
                 poller.register(source, zmq.POLLIN)
             self._poller = poller
             self._due = self._swept = _now()
-            with self._ready_file():
+            told = {"host": self._config.host, "port": self.port, "stream_port": self.stream_port}
+            with ready_file(self._config.ready_file, {**told, "epoch": self._dispatch.epoch}):
                 while not self._stopping:
                     self._take_turn(poller)
             self._drain(poller)
@@ -227,6 +216,9 @@ class Server:
             self._waker.send(b"\0")
         except (BlockingIOError, OSError):  # a wake-up is waiting already, or all is closed
             pass
+
+    def _stop_by_signal(self) -> None:
+        self.stop(at_once=self._stopping)
 
     def _drain(self, poller: zmq.Poller) -> None:
         """Finish what is in hand, take nothing new, and publish what is due.
@@ -254,7 +246,7 @@ class Server:
 
     def _in_hand(self) -> InHand:
         found = self._dispatch.in_hand()
-        return found._replace(unsent=len(self._backlog), news=found.news + self._streams.pending)
+        return found._replace(unsent=len(self._outgoing.backlog), news=found.news + self._streams.pending)
 
     def _credits(self) -> None:
         """Take what arrays on their way need to be sent to their end, and drop what else comes."""
@@ -269,15 +261,15 @@ class Server:
         now = _now()
         if now >= self._due:
             self._housekeep(now)
-        if self._backlog:
-            self._catch_up()
+        if self._outgoing.backlog:
+            self._outgoing.catch_up()
         busy = bool(self._dispatch.transfers)
         if busy:
             for peer, frames in self._dispatch.transfers.chunks(CHUNKS):
-                self._send(peer, (), frames)
+                self._outgoing.send(peer, (), frames)
         # In whole milliseconds, rounded up: a turn that comes too early finds nothing and costs as much.
         pause = 0 if busy else max(0, ceil((self._due - _now()) * 1000))
-        if self._backlog:
+        if self._outgoing.backlog:
             pause = min(pause, RETRY_MS)
         ready = dict(poller.poll(pause))
         if not ready:
@@ -333,7 +325,7 @@ class Server:
 
     def _requests(self) -> None:
         """Answer what comes, until nothing does or something else is due."""
-        receive, handle, send = self._router.recv, self._dispatch.handle, self._send
+        receive, handle, send = self._router.recv, self._dispatch.handle, self._outgoing.send
         transfers, by_id = self._dispatch.transfers, self._access.by_id
         principal: Principal | None = ANONYMOUS
         waiting, asked = self._dispatch.held.waiting, False
@@ -394,7 +386,7 @@ class Server:
         ready = self._dispatch.held.ready
         while ready:
             peer, frames = ready.popleft()
-            self._send(peer, self._envelopes.get(peer, ()), frames)
+            self._outgoing.send(peer, self._envelopes.get(peer, ()), frames)
 
     def _rest(self, first: bytes) -> tuple[tuple[bytes, ...], bytes]:
         """Receive what follows a message's first frame; return its envelope and its body."""
@@ -409,46 +401,6 @@ class Server:
         if len(self._envelopes) >= PEERS:
             del self._envelopes[next(iter(self._envelopes))]
         self._envelopes[peer] = envelope
-
-    def _send(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
-        """Send one message, or let it wait behind those that its connection cannot take yet."""
-        if self._backlog and peer in self._backlog:
-            self._postpone(peer, envelope, frames)
-            return
-        send = self._send_frame
-        try:
-            send(peer, _AHEAD)
-            for frame in (*envelope, *frames[:-1]) if envelope or len(frames) > 1 else ():
-                send(frame, _MORE)
-            last = frames[-1]
-            send(last, 0, len(last) < COPY_BELOW)
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EHOSTUNREACH:
-                self._dispatch.counters["peer-gone"] += 1
-                self._dispatch.forget(peer)
-            elif error.errno == zmq.EAGAIN:
-                self._postpone(peer, envelope, frames)
-            else:
-                raise
-
-    def _postpone(self, peer: bytes, envelope: tuple[bytes, ...], frames: Frames) -> None:
-        """Keep an answer for a connection whose queue is full; beyond the limit it is dropped and counted."""
-        waiting = self._backlog.setdefault(peer, Backlog())
-        if not waiting.add(envelope, frames):
-            self._dispatch.counters["dropped-answers"] += 1
-            self._dispatch.transfers.drop_peer(peer)
-
-    def _catch_up(self) -> None:
-        """Send what waits for slow connections, as far as they take it."""
-        backlog, self._backlog = self._backlog, {}
-        for peer, waiting in backlog.items():
-            while waiting.answers:
-                envelope, frames = waiting.take()
-                self._send(peer, envelope, frames)
-                again = self._backlog.get(peer)
-                if again is not None:  # it takes no more for now
-                    again.follow(waiting)
-                    break
 
     def _subscriptions(self) -> None:
         begun = _now()
@@ -512,69 +464,3 @@ class Server:
         if now - self._swept > SWEEP:
             self._swept = now
             self._dispatch.sweep(now)
-
-    # ---- process ----
-
-    @contextmanager
-    def _signals(self) -> Generator[None, None, None]:
-        """Let the signals that end a process end the loop instead; only where we are the main thread."""
-
-        def handle(number: int, frame: "FrameType | None") -> None:
-            self.stop(at_once=self._stopping)
-
-        wanted = [
-            getattr(signal, name)
-            for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
-            if hasattr(signal, name)
-        ]
-        try:
-            before: dict[Any, Any] = {number: signal.signal(number, handle) for number in wanted}
-        except ValueError:  # another thread: whoever started it calls `stop`
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
-    def _wake_ups(self) -> Generator[None, None, None]:
-        """Let a signal end the poller's wait; no longer than the socket for it is open."""
-        try:
-            before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        except ValueError:  # another thread, to which no signal comes
-            yield
-            return
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(before)
-
-    @contextmanager
-    def _ready_file(self) -> Generator[None, None, None]:
-        path = self._config.ready_file
-        if path is None:
-            yield
-            return
-        ready = {
-            "host": self._config.host,
-            "port": self.port,
-            "stream_port": self.stream_port,
-            "pid": os.getpid(),
-            "epoch": self._dispatch.epoch,
-        }
-        _write_atomically(path, msgspec.json.encode(ready))
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        raise SettingError(f"cannot write the ready file {path}: {error.strerror}") from error

@@ -1,0 +1,73 @@
+"""What a gateway has of the process that it runs in: its signals, and the file that says it is ready."""
+
+import os
+import signal
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import msgspec
+
+from mt5crs.errors import SettingError
+
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")  # not every system has all of them
+    if hasattr(signal, name)
+)
+"""What asks a process to end."""
+
+
+@contextmanager
+def on_signals(handle: Callable[[], object]) -> Generator[None, None, None]:
+    """Have the signals that end a process call something instead; only where we are the main thread."""
+    try:
+        before: dict[Any, Any] = {
+            number: signal.signal(number, lambda _number, _frame: handle()) for number in SIGNALS
+        }
+    except ValueError:  # another thread: whoever started it has to say that it shall end
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def woken_by_signals(waker: socket) -> Generator[None, None, None]:
+    """Have a byte written to a socket for each signal, so that a poller's wait ends."""
+    try:
+        before = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    except ValueError:  # another thread, to which no signal comes
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+
+
+@contextmanager
+def ready_file(path: Path | None, told: Mapping[str, Any]) -> Generator[None, None, None]:
+    """Have a file, if one is named, that tells something as JSON; it is there at once, and gone in the end.
+
+    Raises:
+        SettingError: It cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(msgspec.json.encode({**told, "pid": os.getpid()}))
+        beside.replace(path)
+    except OSError as error:
+        raise SettingError(f"cannot write the ready file {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
