@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,28 @@ def test_a_gateway_can_stop_with_its_standard_input() -> None:
     options = ("--port", "0", "--stream-port", "0", "--stop-with-stdin")
     with start("gateway", *options, stdin=subprocess.PIPE) as gateway:
         assert line(gateway).startswith("listening")
+        assert finish(gateway).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_one_that_waits_for_its_standard_input(number: signal.Signals) -> None:
+    options = ("--port", "0", "--stream-port", "0", "--stop-with-stdin")
+    with start("gateway", *options, stdin=subprocess.PIPE) as gateway:
+        assert line(gateway).startswith("listening")
+        gateway.send_signal(number)
+        assert gateway.wait(PATIENCE) == 0
+        assert gateway.stderr is not None
+        assert gateway.stderr.read() == ""
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    options = ("gateway", "--port", "0", "--stream-port", "0")
+    with start(*options, preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)) as gateway:
+        assert line(gateway).startswith("listening")
+        gateway.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            gateway.wait(0.5)
+        gateway.send_signal(signal.SIGTERM)
         assert finish(gateway).code == 0
 
 

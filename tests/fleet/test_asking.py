@@ -13,6 +13,7 @@ from mt5crs.errors import SettingError
 from mt5crs.fleet.asking import interview, text_of
 from mt5crs.fleet.hostkeys import fingerprint
 from mt5crs.fleet.inventory import Fleet
+from mt5crs.fleet.login import key_trouble
 from mt5crs.fleet.pinning import pin, with_host_key
 from mt5crs.fleet.validation import fleet_of
 from tests.cli.commands import MT5CRS, Outcome, Run, environment
@@ -250,3 +251,30 @@ def test_show_is_a_table_and_data(tmp_path: Path, piped: Piped) -> None:
     assert wrong.code == 2
     assert "there is no key 'adress'" in wrong.err
     assert "Traceback" not in wrong.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("init",), ("pin", "inf"), ("show",), ("sync",), ("rollback",), ("status",), ("history",),
+        ("verify",), ("checklist",), ("windows", "gtw", "status"),
+    ],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_without_the_extra_each_command_says_what_to_install(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("mt5crs.cli.fleet.opening.find_spec", lambda _name: None)
+    result = run("fleet", *arguments)
+    assert (result.code, "asyncssh and packaging not found" in result.err) == (2, True)
+    assert run("fleet", arguments[0], "--help").code == 0
+
+
+def test_a_key_that_others_can_read_is_no_answer(tmp_path: Path) -> None:
+    key = tmp_path / "id"
+    key.write_text("x")
+    key.chmod(0o644)
+    assert key_trouble(key) == (f"others can read the key {key}", f"chmod 600 {key}")
+    key.chmod(0o600)
+    assert key_trouble(key) == ("", "")
+    assert "cannot be read" in key_trouble(tmp_path / "none")[0]

@@ -157,7 +157,7 @@ WRONG = {
     "bool": (inf("optional = 1"), "optional is 1", "true or false"),
     "optional hub": (
         SOUND.replace('role = "hub"', 'role = "hub"\noptional = true'),
-        "optional is True",
+        "optional is true",
         "the hub",
     ),
     "gateway": (inf('gateway = "x"'), "gateway is 'x'", "the node of the role gtw"),
@@ -208,6 +208,12 @@ WRONG = {
         "inf and hub are the same folder",
         "another address",
     ),
+    "same, at another port": (
+        SOUND.replace('"10.0.0.1"', f'"10.0.0.1"\nport = 2222\nhost_key = "{HOST_KEY}"'),
+        "inf and hub are the same folder",
+        "a key of its own",
+    ),
+    "half a key": (SOUND.replace(HOST_KEY, HOST_KEY[:-8]), "host_key is", "a part of the key is missing"),
     "same, by its key": (
         SOUND.replace('"10.0.0.1"', f'"10.0.0.1"\nhost_key = "{HOST_KEY}"'),
         "inf and hub are the same folder",

@@ -109,6 +109,13 @@ def test_what_is_no_request_is_refused(line: str) -> None:
         assert running_.answer()["failed"]["code"] == "request"
 
 
+@pytest.mark.parametrize("beat", ["1e300", "1e999", "-1", '"60"'])
+def test_no_silence_is_borne_for_good(tmp_path: Path, beat: str) -> None:
+    line = f'{{"do": "clock", "path": {json.dumps(str(tmp_path))}, "beat": {beat}}}\n'
+    with program(line) as running_:
+        assert running_.answer()["failed"]["code"] == "request"
+
+
 def test_each_operation_is_at_home_where_it_is_declared() -> None:
     for each in NODE.glob("*.py"):
         if each.stem != "__main__":

@@ -292,6 +292,25 @@ def test_a_node_without_python_is_told(inf: Machine) -> None:
     assert "python = ..." in error.hint
 
 
+def test_a_program_that_stays_does_not_take_the_connection_along(
+    inf: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "STUCK", 0.3)
+    deaf = inf.ssh / "deaf-python"
+    deaf.write_text("#!/bin/sh\ntrap '' HUP TERM PIPE\necho '{\"done\": 5}'\nexec sleep 600\n")
+    deaf.chmod(0o755)
+
+    async def twice(connection: Connection) -> bool:
+        with pytest.raises(NodeError) as caught:
+            await connection.ask("have", sha256=[])
+        assert caught.value.kind == "protocol"
+        await connection.files.make(f"{PATH}/still-there")
+        return connection.tunnel.is_closed()
+
+    assert not on(node_of(inf, python="/srv/ssh/deaf-python"), twice)
+    assert (inf.root / "still-there").is_dir()
+
+
 def test_a_node_with_an_old_python_is_told(inf: Machine) -> None:
     old = inf.ssh / "old-python"
     run = "import sys, runpy; sys.version_info = (3, 8, 10); runpy.run_path(sys.argv[1], run_name='__main__')"

@@ -70,6 +70,20 @@ def test_pins_follow_each_other(machines: dict[str, Machine], file: Path, run: R
     assert "mt5crs fleet pin hub" in alone.err
     assert run("fleet", "pin", "--all", "--yes", "-i", str(file)).code == 0
     assert all(key in file.read_text() for key in keys.values())
+    file.write_text(text.replace('role = "hub"', 'role = "hub"\nthrough = "gtw"'))  # it comes before gtw
+    assert run("fleet", "pin", "--all", "--yes", "-i", str(file)).code == 0
+    assert all(key in file.read_text() for key in keys.values())
+
+
+def test_a_key_that_no_inventory_may_have_is_not_written(
+    machines: dict[str, Machine], file: Path, run: Run
+) -> None:
+    hub, inf = machines["hub"], machines["inf"]
+    text = file.read_text().replace(inf.host_key, "").replace(f'"{inf.address}"', f'"{hub.address}"')
+    file.write_text(text)
+    result = run("fleet", "pin", "inf", "--yes", "-i", str(file))
+    assert (result.code, "the same folder of the same machine" in result.err) == (2, True)
+    assert file.read_text() == text
 
 
 def test_what_is_off_is_told_apart_from_the_way_to_it(

@@ -55,6 +55,17 @@ def begin(journal: Journal, *keys: str, principal: str = "inf", request: dict[st
     return journal.begin([Begin(principal, key, request, {"tagged": True, "after": 0.0}) for key in keys])
 
 
+def test_what_a_killed_start_has_left_hinders_no_other(path: Path) -> None:
+    Journal(path, ACCOUNT, Clock()).close()
+    with sqlite3.connect(path) as database:
+        database.execute("insert into meta values ('room', zeroblob(4096))")  # made, and not yet removed
+    opened = Journal(path, ACCOUNT, Clock())
+    assert [entry.key for entry in begin(opened, "k1")] == ["k1"]
+    opened.close()
+    with sqlite3.connect(path) as database:
+        assert database.execute("select count(*) from meta where name = 'room'").fetchone() == (0,)
+
+
 def whole(journal: Journal) -> list[str]:
     return chain.faults(journal.id, journal.events())
 

@@ -2,14 +2,13 @@
 
 import sys
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from mt5crs.cli.fleet.opening import NEEDS
+from mt5crs.cli.fleet.opening import require
 from mt5crs.cli.output import Output
 from mt5crs.cli.report import Failure, note
 
@@ -74,7 +73,7 @@ def run(
         raise typer.BadParameter("--documents and --no-documents exclude each other")
     # One gate alone never takes the place of the pages that both have made.
     pages = documents is not None or (gate is Gates.ALL and not no_documents)
-    _needed(signs=json or pages)
+    require(*(("nacl",) if json or pages else ()))
     from mt5crs.fleet.audit import documents as archive
     from mt5crs.fleet.audit import gates, signing
     from mt5crs.fleet.audit.report import encode, signed
@@ -186,18 +185,4 @@ def _is_project(folder: Path) -> None:
             f"{folder.resolve()} is no project: it has no {' and no '.join(list(SEED)[:2])}",
             hint="name the folder of a checkout: mt5crs audit FOLDER",
             code=2,
-        )
-
-
-def _needed(*, signs: bool) -> None:
-    """Refuse to begin without what the audit needs.
-
-    Raises:
-        Failure: An extra is missing.
-    """
-    needs: dict[str, Any] = dict.fromkeys(NEEDS, "fleet") | ({"nacl": "secure"} if signs else {})
-    missing = [name for name in needs if find_spec(name) is None]
-    if missing:
-        raise Failure(
-            f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet,secure]'", code=2
         )

@@ -1,6 +1,7 @@
 """`mt5crs gateway`: serve a terminal."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mt5crs.security.keys import GatewayKeys
     from mt5crs.terminal.port import TerminalPort
 
+STDIN = 0
 MARGIN_MODES = ("netting", "exchange", "hedging")
 """By `AccountInfo.margin_mode`."""
 
@@ -286,16 +288,16 @@ def _serve(
 @contextmanager
 def _stopped_by_signals(server: "Server") -> "Generator[None, None, None]":
     """Let signals stop a server that does not run yet: `run` takes them over, and gives them back."""
-    from mt5crs.gateway.process import SIGNALS
+    from mt5crs.gateway.process import heeded
 
-    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in SIGNALS}
+    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in heeded()}
     try:
         yield
     except BaseException:
         for number, handler in before.items():
             signal.signal(number, handler)
         raise
-    for number in SIGNALS:
+    for number in before:
         signal.signal(number, signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
 
 
@@ -312,8 +314,11 @@ def _make_room() -> None:
 
 
 def _wait_for_stdin(server: "Server") -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
+    try:  # not through `sys.stdin`, whose lock a thread that waits would hold when the process ends
+        while os.read(STDIN, 4096):
+            pass
+    except OSError as error:
+        note(f"the standard input cannot be read, and counts as ended: {error.strerror}")
     server.stop()
 
 

@@ -204,6 +204,8 @@ class Output:
         if self._separate:
             console.print()
         console.print(grid)
+        if left_out := [column.title for column in table.columns if column not in columns]:
+            console.print(f"no room for {', '.join(left_out)}: --json has all", style="dim", soft_wrap=True)
         self._separate = True
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mt5crs.fleet.inventory import Node, Role
+from mt5crs.fleet.login import key_trouble
 from mt5crs.fleet.pinning import MISSING
 from mt5crs.fleet.validation import ON_WINDOWS, check
 
@@ -31,7 +32,7 @@ HEAD = """\
 
 [source]
 repository = {repository}  # on the hub, relative to its path
-revision = {revision}      # the branch, tag or commit of record
+revision = {revision}  # the branch, tag or commit of record
 """
 COMMAND = "mt5crs gateway --terminal {terminal} --keys keys --journal journal.db --host 0.0.0.0"
 SERVICE = """\
@@ -217,8 +218,11 @@ def _place(node: Node) -> tuple[str, int, str]:
 
 
 def _is_key(answer: str) -> None:
-    if answer != "-" and not Path(answer).expanduser().is_file():
-        raise ValueError("there is no such file")
+    if answer == NO_MORE:
+        return
+    wrong, todo = key_trouble(Path(answer).expanduser())
+    if wrong:
+        raise ValueError(f"{wrong}; {todo.replace('ssh_key = ...', 'its path')}")
 
 
 def _is_command(answer: str) -> None:

@@ -37,7 +37,18 @@ def fingerprint(key: str) -> str:
         )
     if not blob or blob[4 : 4 + int.from_bytes(blob[:4], "big")] != kind.encode():
         raise ValueError("a host key is the kind of key and the key, such as `ssh-ed25519 AAAA...`")
+    if not _is_whole(f"{kind} {encoded}"):
+        raise ValueError("a part of the key is missing, or too much is there; `mt5crs fleet pin` fetches it")
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _is_whole(key: str) -> bool:
+    import asyncssh
+
+    try:
+        return asyncssh.import_public_key(key).export_public_key().split()[1] == key.split()[1].encode()
+    except (asyncssh.KeyImportError, ValueError):
+        return False
 
 
 def pinned(node: Node) -> tuple[str, ...]:

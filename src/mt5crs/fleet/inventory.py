@@ -197,6 +197,10 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True):
             found["MT5_STREAM_PORT"] = served["MT5_STREAM_PORT"]
         return {**found, **own}
 
+    def way(self, node: Node) -> tuple[Node, ...]:
+        """Return the nodes that lead to a node by `through`, from the nearest to us on."""
+        return (*self.way(before), before) if (before := self.nodes.get(node.through)) else ()
+
     def services_of(self, node: Node) -> dict[str, Service]:
         """Return the services of a node, by name."""
         names = self._needs(node).services if node.services is None else node.services

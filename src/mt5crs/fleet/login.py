@@ -41,6 +41,18 @@ def from_terminal() -> Passphrase:
     return ask
 
 
+def key_trouble(path: Path) -> tuple[str, str]:
+    """Return why the file of a private key cannot be used, and what to do; empty texts for no reason."""
+    try:
+        path.read_bytes()
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"the key {path} cannot be read: {error.strerror}", "name another with ssh_key = ..."
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return f"others can read the key {path}", f"chmod 600 {path}"
+    return "", ""
+
+
 async def own_keys(node: Node, passphrase: Passphrase | None) -> Any:
     """Return the keys to log in with, as asyncssh wants them: `()` for the agent's and the usual files.
 
@@ -50,15 +62,10 @@ async def own_keys(node: Node, passphrase: Passphrase | None) -> Any:
     if not node.ssh_key:
         return ()
     path = Path(node.ssh_key).expanduser()
-    try:
-        content = path.read_bytes()
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise _unusable(
-            node, f"the key {path} cannot be read: {error.strerror}", "name another with ssh_key = ..."
-        ) from None
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise _unusable(node, f"others can read the key {path}", f"chmod 600 {path}")
+    wrong, todo = key_trouble(path)
+    if wrong:
+        raise _unusable(node, wrong, todo)
+    content = path.read_bytes()
     try:
         return [asyncssh.import_private_key(content)]
     except asyncssh.KeyEncryptionError:

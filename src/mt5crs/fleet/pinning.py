@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mt5crs.errors import SettingError
+from mt5crs.fleet.validation import fleet_of
 
 MISSING = "# host_key = ..."
 """How a line begins that `init` writes where the key was not compared; a key comes into its place."""
@@ -59,11 +60,12 @@ def pin(path: Path, name: str, host_key: str) -> None:
     """Write the host key of a node into an inventory.
 
     Raises:
-        SettingError: It could not be; the file is as it was.
+        SettingError: It could not be, or the inventory would be refused with it; the file is as it was.
     """
     path = path.resolve()
     try:
         content = with_host_key(path.read_bytes(), name, host_key)
+        fleet_of(path, content)
     except ValueError as error:
         raise SettingError(
             f"{path} is written in a way that is not changed here: {error}",

@@ -268,7 +268,7 @@ class Connection:
             try:
                 await asyncio.wait_for(process.wait_closed(), patience)
             except (TimeoutError, asyncio.TimeoutError):
-                self.tunnel.abort()
+                process.channel.abort()  # and not the connection: other nodes may be reached through it
 
     async def send(self, source: Remote, path: str, sha256: str, size: int) -> None:
         """Bring a file of another node here; see `Remote.send`. One that came in part is gone on with."""

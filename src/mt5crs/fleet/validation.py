@@ -39,6 +39,7 @@ WORDS: dict[Any, str] = {
 """How values of a type are written."""
 SECRET = re.compile("PASSWORD|PASSPHRASE|SECRET|TOKEN")
 NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+OF_SHELLS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1"}
 LOCAL = "127.0.0.1"
 ONE_KEY = "what has the same host key is one machine: give a copied one a key of its own"
 
@@ -59,7 +60,7 @@ class _Table:
         raise SettingError(f"{self.path}{f', [{self.name}]' if self.name else ''}: {what}", hint=hint)
 
     def wrong_value(self, key: str, why: str) -> NoReturn:
-        self.wrong(f"{key} is {self.content[key]!r:.100}", why)
+        self.wrong(f"{key} is {_told(self.content[key])}", why)
 
     def table(self, key: str) -> "_Table":
         return _Table(self.path, f"{self.name}.{key}" if self.name else key, self.content.get(key, {}))
@@ -96,7 +97,7 @@ class _Table:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError:
-            self.wrong(f"{key} is {value!r:.100}", f"{key} is {_words(kind)}")
+            self.wrong(f"{key} is {_told(value)}", f"{key} is {_words(kind)}")
 
 
 def fleet_of(path: Path, content: bytes) -> Fleet:
@@ -149,8 +150,8 @@ def _check_ways(top: _Table, nodes: Mapping[str, Node]) -> None:
         passed, last = [node.name], node
         while last.through:
             if last.through not in nodes:
-                top.wrong(
-                    f"[nodes.{last.name}]: through is {last.through!r}, and there is no such node",
+                top.table("nodes").table(last.name).wrong(
+                    f"through is {last.through!r}, and there is no such node",
                     nearest(last.through, nodes, "there are"),
                 )
             if last.through in passed:
@@ -164,7 +165,7 @@ def _check_ways(top: _Table, nodes: Mapping[str, Node]) -> None:
 
 def _keep_apart(top: _Table, one: Node, other: Node) -> None:
     """Refuse two nodes of one folder, and one whose folder is inside another's."""
-    if one.port != other.port or not _machine(one) & _machine(other):
+    if not _machine(one) & _machine(other):
         return
     inner, outer = sorted((one, other), key=lambda node: len(_folder(node)), reverse=True)
     if _folder(inner)[: len(_folder(outer))] != _folder(outer):
@@ -184,7 +185,7 @@ def _machine(node: Node) -> set[str]:
     """Return what tells a machine: its address, and its host keys by whatever address it is reached."""
     keys = (node.host_key,) if isinstance(node.host_key, str) else node.host_key
     return {
-        f"{node.through}/{_plain_address(node.address)}",
+        f"{node.through}/{_plain_address(node.address)}:{node.port}",
         *(" ".join(key.split()[:2]) for key in keys if key.strip()),
     }
 
@@ -282,6 +283,8 @@ def _service(table: _Table) -> Service:
         table.wrong("a name with @ is an instance of a systemd unit", 'manager = "systemd", or another name')
     if not service.command.isprintable():
         table.wrong_value("command", "a command is one line")
+    if shell := OF_SHELLS & {*service.command.split()}:
+        table.wrong_value("command", f"it is no shell line, and {min(shell)} means nothing: name a script")
     if not 0 <= service.drain <= 3600:
         table.wrong_value("drain", "it is seconds, from 0 to 3600")
     return service
@@ -384,6 +387,11 @@ RULES: dict[str, Callable[[Node], object]] = {
     "gateway": _is_gateway,
 }
 """What is checked besides a value's type, by key; raises ValueError with what would be right."""
+
+
+def _told(value: Any) -> str:
+    """Return a value for people, as a file has it where that differs from Python's way."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else f"{value!r:.100}"
 
 
 # --- words ------------------------------------------------------------------------------------------------

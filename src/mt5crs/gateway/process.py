@@ -20,12 +20,20 @@ SIGNALS = tuple(
 """What asks a process to end."""
 
 
+def heeded() -> list[int]:
+    """Return the signals that are answered: a hangup that `nohup` has us ignore is none of them."""
+    hangup = getattr(signal, "SIGHUP", None)
+    return [
+        number for number in SIGNALS if number != hangup or signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
 @contextmanager
 def on_signals(handle: Callable[[], object]) -> Generator[None, None, None]:
     """Have the signals that end a process call something instead; only where we are the main thread."""
     try:
         before: dict[Any, Any] = {
-            number: signal.signal(number, lambda _number, _frame: handle()) for number in SIGNALS
+            number: signal.signal(number, lambda _number, _frame: handle()) for number in heeded()
         }
     except ValueError:  # another thread: whoever started it has to say that it shall end
         yield

@@ -156,9 +156,13 @@ class EventFile:
     def _grow(self) -> None:
         """Give the log its full size at once: a commit that makes it grow takes half as long again.
 
-        The log is written over from its start after each checkpoint, and only grows.
+        The log is written over from its start after each checkpoint, and only grows. Each statement is a
+        commit of its own, since what one commit makes and removes is not written at all: so what a killed
+        process has made, and not removed, may be there.
         """
-        self._database.execute("insert into meta values ('room', zeroblob(?))", (PAGE * LOG_PAGES,))
+        self._database.execute(
+            "insert or replace into meta values ('room', zeroblob(?))", (PAGE * LOG_PAGES,)
+        )
         self._database.execute("delete from meta where name = 'room'")
         self._database.execute("pragma wal_checkpoint(restart)")
 

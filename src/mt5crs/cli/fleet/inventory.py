@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, require, run_async
+from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Output, Table, field
 from mt5crs.cli.report import Failure, note, printable
 
 if TYPE_CHECKING:
-    from mt5crs.fleet.failure import NodeError
+    from mt5crs.errors import BridgeError
     from mt5crs.fleet.inventory import Fleet, Node
 
 USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -46,7 +46,6 @@ def init(
     Each answer is checked at once; an empty one takes what is in brackets, `<` goes back a question.
     Nothing is written before the end.
     """
-    require()
     from mt5crs.fleet.asking import interview, text_of
     from mt5crs.fleet.validation import fleet_of
 
@@ -57,7 +56,7 @@ def init(
         host_keys = _host_keys(answers.nodes) if scan else {}
     except EOFError:
         raise Failure(
-            "the answers ended too early: nothing was written", hint="`<` goes back a question"
+            "the answers ended too early: nothing was written", hint="run it again, and answer to the end"
         ) from None
     except KeyboardInterrupt:
         note("\nnothing was written")
@@ -95,20 +94,23 @@ def pin(
     )
     if not wanted:
         typer.echo("every node has a host key in the inventory")
+    wanted.sort(key=lambda name: len(fleet.way(fleet.nodes[name])))  # what leads to others comes before them
     failed = [error for name in wanted if (error := _tried(name, file, yes=yes))]
     for error in failed[:-1]:
         note(f"error: {error.message}")
+        if error.hint:
+            note(f"  hint: {error.hint}")
     if failed:
         raise failed[-1]
 
 
-def _tried(name: str, file: Path, *, yes: bool) -> "NodeError | Failure | None":
+def _tried(name: str, file: Path, *, yes: bool) -> "BridgeError | Failure | None":
     """Pin a node; return what went wrong, so that the others are asked about all the same."""
-    from mt5crs.fleet.failure import NodeError
+    from mt5crs.errors import BridgeError
 
     try:
         _pin(name, file, yes=yes)
-    except (NodeError, Failure) as error:
+    except (BridgeError, Failure) as error:
         return error
     return None
 
@@ -253,8 +255,10 @@ def _confirmed(question: str) -> bool:
 
 
 def _usual_key() -> str:
+    from mt5crs.fleet.login import key_trouble
+
     folder = Path.home() / ".ssh"
-    return next((f"~/.ssh/{name}" for name in USUAL_KEYS if (folder / name).is_file()), "")
+    return next((f"~/.ssh/{name}" for name in USUAL_KEYS if not key_trouble(folder / name)[0]), "")
 
 
 def _refuse_another(file: Path) -> None:

@@ -27,24 +27,24 @@ def opened(path: Path) -> "Fleet":
     """Return the inventory.
 
     Raises:
-        Failure: The extra is missing.
         SettingError: The inventory is not there, or not right.
     """
-    require()
     from mt5crs.fleet.inventory import Fleet
 
     return Fleet.read(path)
 
 
-def require() -> None:
-    """Refuse to go on without the extra.
+def require(*more: str) -> None:
+    """Refuse to go on without what the extra `fleet` brings, and perhaps packages of the extra `secure`.
 
     Raises:
-        Failure: It is missing.
+        Failure: Something is missing.
     """
-    missing = [name for name in NEEDS if find_spec(name) is None]
+    missing = [name for name in (*NEEDS, *more) if find_spec(name) is None]
     if missing:
-        raise Failure(f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet]'", code=2)
+        raise Failure(
+            f"{' and '.join(missing)} not found", hint="pip install 'mt5crs[cli,fleet,secure]'", code=2
+        )
 
 
 def run_async(coroutine: "Coroutine[Any, Any, T]") -> T:

@@ -59,7 +59,7 @@ def plan_table(plan: "Plan") -> Table:
         field("release", "then"),
         field("why", "why"),
         field("env", ".env"),
-        field("restarts", "restarts", spare=True),
+        field("restarts", "restarts"),
     )
     rows = plan_rows(plan)
     view = [_plan_view(row, back=plan.what == "rollback") for row in rows]

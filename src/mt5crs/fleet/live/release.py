@@ -84,7 +84,8 @@ def unfinished(seen: Seen) -> Iterator[Finding]:
     "release.record",
     "the record of deployments is whole",
     reason="it proves what was deployed when and by whom, as long as nobody changed it",
-    remedy="compare `.fleet/record.jsonl` with a copy of it, and find out who changed it",
+    remedy="compare `.fleet/record.jsonl` with a copy of it, and find out who changed it; moved away, with "
+    "`record.head`, it is begun anew by the next deployment",
 )
 def record(seen: Seen) -> Iterator[Finding]:
     """Hold that each line of the record follows the one before."""

@@ -58,6 +58,8 @@ BEAT = 10.0
 """Seconds after which we say again that we are there."""
 LONGEST = 1 << 26
 """Bytes of a request."""
+SILENCE = 3600
+"""The most seconds of silence that a request may ask to be borne."""
 
 
 def main() -> int:
@@ -123,19 +125,24 @@ def _request(line: bytes) -> dict[str, Any]:
     """
     try:
         found: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     request = cast("dict[str, Any]", found if isinstance(found, dict) else {})
     if (
         not isinstance(request.get("do"), str)
         or not isinstance(request.get("path"), str)
-        or not isinstance(request.get("beat", 0.0), (int, float))
+        or not _is_beat(request.get("beat", 0.0))
         or request.get("place", {}) not in ({}, {"windows": False}, {"windows": True})
     ):
         raise Failed(
             "this is no request", 'one is a line such as {"do": "have", "path": "/opt/mt5-crs"}', "request"
         )
     return request
+
+
+def _is_beat(value: Any) -> bool:
+    """Return whether it is seconds for which silence may be borne; a watch for longer would be none."""
+    return isinstance(value, (int, float)) and 0 <= value <= SILENCE
 
 
 def _user() -> str:
