@@ -224,6 +224,15 @@ def test_a_release_on_a_node_is_audited_as_far_as_it_can_be(project: Project, tm
     assert altered == [".env.example is missing", "pyproject.toml was changed"]
 
 
+def test_a_release_on_the_gateways_node_needs_no_settings(project: Project, tmp_path: Path) -> None:
+    current = release(project, tmp_path / "node")
+    (tmp_path / "node" / ".env").unlink()
+    found = registry.run(collected(current))
+    assert [each for each in found if each.status in {Status.FAIL, Status.WARN}] == []
+    (there,) = [each for each in found if each.check == "env.there"]
+    assert (there.status, "gateway's own node" in there.found) == (Status.OFF, True)
+
+
 def test_a_check_of_the_project_s_own(project: Project) -> None:
     name = f"own.{random(8)}"
     project.write(

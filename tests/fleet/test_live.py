@@ -156,11 +156,15 @@ def test_a_little_is_a_warning() -> None:
         ("node.disk", "inf", facts(free=1 << 30)),
         ("release.protocol", "inf", facts(about=ABOUT | {"speaks": [1]})),
         ("settings.private", "inf", facts(modes=[PRIVATE | {"others": True, "bits": "644"}])),
-        ("settings.private", "inf", facts(modes=[PRIVATE | {"exists": False}])),
         ("gateway.version", "inf", measured(state={"answers": True})),
     ]
     for check, node, change in changes:
         assert [each.status for each in results(check, node, **{node: change})] == [Status.WARN], check
+
+
+def test_a_node_that_needs_no_settings_has_none_to_keep_private() -> None:
+    missing = facts(modes=[PRIVATE | {"exists": False}])
+    assert [each.status for each in results("settings.private", "gtw", gtw=missing)] == [Status.OFF]
 
 
 def test_a_clock_is_only_wrong_where_that_is_sure() -> None:
