@@ -3,6 +3,7 @@
 import re
 
 from mt5crs.checks import Registry
+from mt5crs.fleet.audit import deployed
 from mt5crs.fleet.audit.documents import FOLDER, REPORT, pages
 from mt5crs.fleet.audit.gates import MODULES
 from mt5crs.fleet.audit.report import signed
@@ -20,7 +21,7 @@ MAP = (ROOT / "docs/seed-map.md").read_text(encoding="utf-8")
 
 def test_the_table_has_each_check_with_its_title() -> None:
     rows = re.findall(r"^\| `([\w.-]+)` \| (.*) \|$", AUDIT, re.MULTILINE)
-    assert rows == [(each.id, each.title) for each in registry]
+    assert rows == [(each.id, each.title) for each in (*registry, *deployed.registry)]
 
 
 def test_each_kind_of_secret_is_named() -> None:
@@ -48,7 +49,7 @@ def test_the_example_is_a_check() -> None:
 
 
 def test_the_map_names_checks_and_items_that_there_are() -> None:
-    known = {each.id for each in registry} | set(BUILT_IN)
+    known = {each.id for each in (*registry, *deployed.registry)} | set(BUILT_IN)
     groups = "|".join(sorted({each.split(".")[0] for each in known}))
     named = set(re.findall(rf"`((?:{groups})\.[a-z-]+)`", MAP)) - {"fleet.toml"}
     assert named <= known

@@ -37,6 +37,7 @@ def test_the_whole_audit_is_written_down_and_can_be_proven(tmp_path: Path) -> No
     ]
     wrong = {(each.gate, each.check) for each in report.lines if each.status is Status.FAIL}
     assert (2, "gateway.listens") in wrong
+    assert (2, "release.audited") in wrong, "the nodes run another commit than the project is at"
     assert {check for gate, check in wrong if gate == 1} == set()
     ok = {(each.subject, each.check) for each in report.lines if each.status is Status.PASS}
     assert ("hub", "release.audit-runs") in ok

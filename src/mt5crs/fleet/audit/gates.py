@@ -44,7 +44,7 @@ def audited(folder: Path, inventory: Path | None = None, wanted: Collection[int]
     why = "it was not asked for" if 2 not in wanted else tree.no_fleet or tree.wrong_fleet
     gates.append(Gate(2, held=not why, why=written(why)))
     if tree.fleet is not None and not why:
-        live, nodes = asyncio.run(_second(tree.fleet))
+        live, nodes = asyncio.run(_second(tree, tree.fleet))
         results = [*results, *live]
         found += lines(2, live, now())
     revision = "" if tree.history is None else tree.history.revision
@@ -85,8 +85,9 @@ def _first(tree: Tree) -> list[Result]:
     return static.registry.run(tree)
 
 
-async def _second(fleet: Fleet) -> tuple[list[Result], dict[str, Machine]]:
+async def _second(tree: Tree, fleet: Fleet) -> tuple[list[Result], dict[str, Machine]]:
     """Look at all nodes, and return what the live checks say, and the nodes with their releases."""
+    from mt5crs.fleet.audit import deployed
     from mt5crs.fleet.reach import reach
     from mt5crs.fleet.verify import held, load_checks, look
 
@@ -98,7 +99,12 @@ async def _second(fleet: Fleet) -> tuple[list[Result], dict[str, Machine]]:
         for name, each in seen.items()
         if each.state is not None
     }
-    return [result for each in seen.values() for result in held(each)], _machines(fleet, releases)
+    results = [
+        result
+        for name, each in seen.items()
+        for result in (*held(each), *deployed.registry.run(deployed.Deployed(each, tree), name))
+    ]
+    return results, _machines(fleet, releases)
 
 
 def _machines(fleet: Fleet, releases: Mapping[str, tuple[str, tuple[str, ...]]] = {}) -> dict[str, Machine]:
