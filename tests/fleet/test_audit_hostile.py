@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -250,6 +251,27 @@ def test_folders_of_other_programs_are_looked_into_unless_git_keeps_them_out(pro
     shutil.rmtree(project.folder / ".git")
     left_out = collected(project.folder).left_out
     assert left_out == tuple(f"{each} is a folder of other programs" for each in sorted(folders))
+
+
+ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+"""Takes away what lets root read everything."""
+
+
+def test_what_may_not_be_read_is_told_as_not_looked_at(project: Project) -> None:
+    project.write(".gitignore", ".env\nkeys/\n*.key\n")
+    project.commit()
+    project.write("keys/gateway.json", "{}")
+    project.write("own.key", "{}").chmod(0)
+    shut = ("keys", "src")
+    for each in shut:
+        (project.folder / each).chmod(0)
+    command = (*ORDINARY, sys.executable, "-m", "mt5crs", "audit", str(project.folder), "--gate", "1")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    for each in shut:
+        (project.folder / each).chmod(0o700)
+    assert "Traceback" not in done.stderr
+    for each in (*shut, "own.key"):
+        assert f"secrets.looked-at: {each} cannot be read: Permission denied" in done.stdout
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"# a key\n", b"// a key\n\n [", b"\xff\xfe"])

@@ -1,5 +1,6 @@
 """`mt5crs audit`: hold both gates over a project and its nodes, and write down what was proven."""
 
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -173,14 +174,18 @@ def _plain(text: str, output: Output) -> str:
 
 
 def _is_project(folder: Path) -> None:
-    """Refuse a folder that has nothing of a project; nothing is made there.
+    """Refuse a folder that has nothing of a project, or that we may not read; nothing is made there.
 
     Raises:
-        Failure: It is none.
+        Failure: It is one of these.
     """
     from mt5crs.fleet.audit.static import SEED
 
-    if folder.is_dir() and not any((folder / name).exists() for name in (*SEED, "release.json")):
+    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+        raise Failure(f"{folder.resolve()} cannot be read", hint="audit it as the user whose it is", code=2)
+    # Not by pathlib, whose question fails where a folder below may not be looked into.
+    there = (os.path.exists(folder / name) for name in (*SEED, "release.json"))  # noqa: PTH110
+    if folder.is_dir() and not any(there):
         raise Failure(
             f"{folder.resolve()} is no project: it has no {' and no '.join(list(SEED)[:2])}",
             hint="name the folder of a checkout: mt5crs audit FOLDER",

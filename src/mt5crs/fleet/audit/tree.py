@@ -170,7 +170,7 @@ def collected(folder: Path, inventory: Path | None = None) -> Tree:
         files={name: content for name in LOOKED_INTO if (content := _content(folder / name)) is not None},
         altered=tuple(_altered(folder, manifest)),
         env=_env(folder, manifest, repository, tracked),
-        keys=tuple(_keys(folder, paths, repository, tracked)),
+        keys=tuple(_keys(folder, paths, repository, tracked, left_out)),
         leaks=tuple(leaks),
         history=history,
         no_history=no_history,
@@ -180,7 +180,7 @@ def collected(folder: Path, inventory: Path | None = None) -> Tree:
         no_fleet=no_fleet,
         wrong_fleet=wrong_fleet,
         open_keys={} if fleet is None else _open_keys(fleet),
-        left_out=tuple(left_out),
+        left_out=tuple(dict.fromkeys(left_out)),
     )
 
 
@@ -228,13 +228,18 @@ def _walked(folder: Path, repository: Repository | None, *, own: bool) -> tuple[
     """
     found: list[str] = []
     left_out: list[str] = []
-    for here, folders, names in os.walk(folder):
+
+    def shut(error: OSError) -> None:
+        left_out.append(_unread(folder, Path(error.filename), error))
+
+    for here, folders, names in os.walk(folder, onerror=shut):
         entered: list[str] = []
         for name in sorted(folders):
             path = Path(here, name)
             told = path.relative_to(folder).as_posix()
-            others = PASSED_OVER.fullmatch(name) or (path / "pyvenv.cfg").exists()
-            if path.is_symlink() or name == ".git" or (own and told == ".venv"):
+            # Not by pathlib, whose questions fail where we may not look.
+            others = PASSED_OVER.fullmatch(name) or os.path.exists(path / "pyvenv.cfg")  # noqa: PTH110
+            if os.path.islink(path) or name == ".git" or (own and told == ".venv"):  # noqa: PTH114
                 continue
             if not others or (repository is not None and not repository.ignores(f"{told}/")):
                 entered.append(name)
@@ -248,8 +253,17 @@ def _walked(folder: Path, repository: Repository | None, *, own: bool) -> tuple[
     return found, left_out
 
 
+def _unread(folder: Path, path: Path, error: OSError) -> str:
+    told = path.relative_to(folder).as_posix()
+    return f"{folder if told == '.' else told} cannot be read: {error.strerror or error}"
+
+
 def _keys(
-    folder: Path, paths: list[str], repository: Repository | None, tracked: Mapping[str, str]
+    folder: Path,
+    paths: list[str],
+    repository: Repository | None,
+    tracked: Mapping[str, str],
+    left_out: list[str],
 ) -> Iterator[KeyFile]:
     for path in paths:
         file = folder / path
@@ -257,7 +271,10 @@ def _keys(
             if file.is_symlink() or not file.is_file() or file.stat().st_size > private.LIMIT:
                 continue
             content = file.read_bytes()
-        except OSError:
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # what git keeps out is looked at here alone
+            left_out.append(_unread(folder, file, error))
             continue
         if not any(KEY_BEGINS.match(view) for view in views(content)):
             continue
