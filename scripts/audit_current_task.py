@@ -99,7 +99,8 @@ def _audit() -> int:
 
 
 def _show(report: Report) -> None:
-    from mt5crs.fleet.audit.report import counted, text
+    """Write what was found; the last line alone says enough for who asks from elsewhere."""
+    from mt5crs.fleet.audit.report import counted, text, wrong
 
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     for line in report.lines:
@@ -109,7 +110,9 @@ def _show(report: Report) -> None:
     for gate in report.gates:
         if not gate.held:
             _say(f"gate {gate.number} was not held here: `mt5crs audit` on HUB, where fleet.toml is, does")
-    _say(f"{'it holds' if report.holds else 'it does not hold'}: {counted(report.lines)}")
+    _say(
+        f"{'it holds' if report.holds else 'it does not hold'}: {counted(report.lines)}{wrong(report.lines)}"
+    )
 
 
 def _say(text: str, stream: TextIO | None = None) -> None:

@@ -169,6 +169,10 @@ def test_the_script_goes_on_in_the_environment_of_its_folder(project: Project) -
     assert done.returncode == 1
     assert "[FAIL] env.accepted: " in done.stdout
     assert "     do: " in done.stdout
+    # Its last line is what `mt5crs fleet verify` tells of a node.
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("it does not hold: ")
+    assert ": env.accepted (MT5_HOST is '192.168.x.x'" in last
 
 
 def test_the_script_on_a_node_says_what_it_leaves_to_hub(project: Project, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 
 from mt5crs.checks import Status
@@ -22,6 +23,7 @@ from mt5crs.fleet.audit.report import (
     markdown,
     signed,
     verified,
+    wrong,
 )
 
 SEED = bytes(range(32))
@@ -136,6 +138,16 @@ def test_the_page_names_what_the_json_says() -> None:
     assert "a \\| pipe, &lt;b>markup&lt;/b> and ü" in row
     assert "| gtw | two lines | mend it |" in page
     assert canonical(proof.report).startswith(b'{"begun":')
+
+
+def test_what_failed_is_named_behind_the_count_and_cut_short() -> None:
+    bad = report(holds=False).lines[1]
+    assert wrong(report().lines) == ""
+    assert wrong([bad]) == ": a.check2 (two lines)"
+    long = [msgspec.structs.replace(bad, check=f"a.check{n}", found="x" * 500) for n in range(9)]
+    told = wrong(long)
+    assert told.startswith(f": a.check0 ({'x' * 100}...), a.check1 (")
+    assert told.endswith(" and 6 more")
 
 
 def test_the_pages_are_about_these_nodes(tmp_path: Path) -> None:

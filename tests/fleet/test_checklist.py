@@ -12,7 +12,7 @@ from mt5crs.fleet.checklist import ITEMS, Answer, answered, awaited
 from mt5crs.fleet.inventory import Role
 from mt5crs.fleet.live import BUILT_IN, Failure, Seen
 from mt5crs.fleet.verify import held
-from tests.fleet.facts import ABOUT, FLEET, MEASURED, SETTINGS, facts, fleet_seen
+from tests.fleet.facts import ABOUT, FLEET, MEASURED, RAN, SETTINGS, facts, fleet_seen
 
 LOST = Failure("no route", "is it on?", "unreachable")
 RULE = {"name": "MT5 ZMQ", "from": ["Any"]}
@@ -66,6 +66,20 @@ def test_what_is_not_proved_is_open(node: str, change: object, items: set[str]) 
     found = still_open(looked(**{node: change}))
     assert found.keys() == items
     assert all(words.startswith(f"{node}: ") for each in found.values() for words in each)
+
+
+def test_why_something_was_not_looked_at_is_what_is_in_its_way_and_said_once() -> None:
+    found = still_open(
+        looked(inf=facts(ran={"audit": RAN | {"code": 1, "answer": "no"}}, client=TIMEOUT, free=1 << 20))
+    )
+    assert found["gateway"] == ("inf: not looked at, since gateway.answers failed: Connection timeout",), (
+        "a disk and an audit have nothing to do with it"
+    )
+    (connected,) = found["connected"]
+    assert connected.startswith("inf: Connection timeout: "), "and nothing of client.rtt, which it explains"
+    assert still_open(looked(inf=lost))["gateway"] == (
+        "inf: not looked at, since node.reached failed: no route",
+    )
 
 
 def test_rules_that_cannot_be_seen_are_told_as_not_proved() -> None:

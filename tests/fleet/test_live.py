@@ -167,6 +167,12 @@ def test_a_node_that_needs_no_settings_has_none_to_keep_private() -> None:
     assert [each.status for each in results("settings.private", "gtw", gtw=missing)] == [Status.OFF]
 
 
+def test_what_an_audit_says_of_itself_is_not_said_twice() -> None:
+    said = "it does not hold: 19 passed, 1 failed: env.there (there is none)"
+    (result,) = results("release.audit-runs", inf=facts(ran={"audit": RAN | {"code": 1, "answer": said}}))
+    assert result.found == "it does not pass: 19 passed, 1 failed: env.there (there is none)"
+
+
 def test_a_clock_is_only_wrong_where_that_is_sure() -> None:
     (result,) = results("node.clock", inf=lambda seen: replace(seen, clock=Clock(-20.0, 60.0)))
     assert result.status is Status.PASS

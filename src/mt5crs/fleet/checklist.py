@@ -11,6 +11,8 @@ from mt5crs.fleet.inventory import Fleet, Node, Role
 REACHED = "node.reached"
 PAUSE = 5.0
 """Seconds between two looks at what is still open."""
+NEARER = (REACHED, "release.current", "settings.accepted", "gateway.answers")
+"""Checks of what must hold on a node before others can look at anything there, from near to far."""
 GOOD = (Status.PASS,)
 """What proves something: a warning is to be looked at before a task is handed over, and proves nothing."""
 
@@ -108,7 +110,11 @@ def answered(fleet: Fleet, results: Collection[Result]) -> list[Answer]:
     return [
         Answer(
             item,
-            tuple(words for demand in item.demands for words in _open(demand, nodes, results)),
+            tuple(
+                dict.fromkeys(
+                    words for demand in item.demands for words in _open(item, demand, nodes, results)
+                )
+            ),
             tuple(words for demand in item.demands for words in _unproved(demand, results)),
         )
         for item in ITEMS
@@ -123,18 +129,23 @@ def _unproved(demand: Demand, results: Collection[Result]) -> list[str]:
     ]
 
 
-def _open(demand: Demand, nodes: Sequence[Node], results: Collection[Result]) -> list[str]:
+def _open(item: Item, demand: Demand, nodes: Sequence[Node], results: Collection[Result]) -> list[str]:
     concerned = [node for node in nodes if node.role in demand.roles]
-    found = [words for node in concerned for words in _open_on(demand, node, results)]
+    found = [words for node in concerned for words in _open_on(item, demand, node, results)]
     return found if concerned else [f"no node was there on which {demand.check} could be looked at"]
 
 
-def _open_on(demand: Demand, node: Node, results: Collection[Result]) -> list[str]:
+def _open_on(item: Item, demand: Demand, node: Node, results: Collection[Result]) -> list[str]:
     mine = [each for each in results if each.subject == node.name]
     asked = [each for each in mine if each.check == demand.check]
     if not asked:
-        why = [each for each in mine if each.status is Status.FAIL and each.check != demand.check]
-        return [f"{node.name}: not looked at" + (f": {why[0].found}" if why else "")]
+        failed = {each.check: each for each in mine if each.status is Status.FAIL}
+        why = next((failed[check] for check in NEARER if check in failed), None)
+        if why is None:
+            return [f"{node.name}: not looked at"]
+        if any(each.check == why.check and node.role in each.roles for each in item.demands):
+            return []  # it keeps the item open itself, and says why
+        return [f"{node.name}: not looked at, since {why.check} failed: {why.found}"]
     return [
         f"{node.name}: {each.found}" + (f": {each.remedy}" if each.remedy else "")
         for each in asked

@@ -19,6 +19,10 @@ from mt5crs.errors import BadSignature, BridgeError
 FORM = "mt5crs-audit-1"
 LONGEST = 64 * 1024 * 1024
 """Bytes of the largest report that is read."""
+NAMED = 3
+"""Failed checks that are named behind their count."""
+SHORT = 100
+"""Characters of what each found there."""
 MARKS = {Status.PASS: "✅", Status.WARN: "⚠️", Status.FAIL: "❌", Status.OFF: "➖"}  # noqa: RUF001
 PLAIN = {Status.PASS: "[ok]  ", Status.WARN: "[warn]", Status.FAIL: "[FAIL]", Status.OFF: "[off] "}
 """The same where only ASCII can be written."""
@@ -226,6 +230,17 @@ def counted(found: Iterable[Line]) -> str:
     counts = Counter(line.status for line in found)
     words = {Status.PASS: "passed", Status.WARN: "to look at", Status.FAIL: "failed", Status.OFF: "not held"}
     return ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+
+
+def wrong(found: Iterable[Line]) -> str:
+    """Return which checks failed, as what comes behind their count: some of them, each cut short."""
+    told = [
+        f"{line.check} ({line.found if len(line.found) <= SHORT else f'{line.found[:SHORT]}...'})"
+        for line in found
+        if line.status is Status.FAIL
+    ]
+    more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
+    return one_line(f": {', '.join(told[:NAMED])}{more}") if told else ""
 
 
 def text(line: Line, *, plain: bool = False) -> str:

@@ -141,7 +141,10 @@ def audit_runs(seen: Seen) -> Iterator[Finding]:
     if done.code == 0:
         yield passed(done.answer or "it passes")
     else:
-        yield failed(f"{'it did not end' if done.code is None else 'it does not pass'}: {done.answer}")
+        said = done.answer.removeprefix("it does not hold: ")
+        yield failed(
+            ": ".join(filter(None, ["it did not end" if done.code is None else "it does not pass", said]))
+        )
 
 
 @checks.check(
