@@ -32,3 +32,8 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address, or the name of one, is this machine's own alone."""
+    return ip_address(host).is_loopback if is_address(host) else host == "localhost"

@@ -133,6 +133,7 @@ CASES: tuple[tuple[str, Break, str], ...] = (
     ("env.accepted", env("MT5_HOST=10.0.0.5\nMT5_PORT=many\n"), "a port is a number"),
     ("env.accepted", env("MT5_HOST 10.0.0.5\n"), "line 1 is not of the form"),
     ("env.host", env("MT5_PORT=5555\n"), "MT5_HOST is not set"),
+    ("env.host", env("MT5_HOST=127.0.0.1\n"), "and the inventory has the gateway at 10.0.0.5"),
     ("env.no-secrets", env("MT5_HOST=10.0.0.5\nMT5_PASSWORD=x\n"), "MT5_PASSWORD is set there"),
     ("env.no-secrets", env("MT5_HOST=10.0.0.5\nDB_PASSWORD=x\n"), "DB_PASSWORD is set there, and"),
     ("env.example", changed(".env.example", "MT5_PORT=", "PORT="), "it lacks MT5_PORT"),
@@ -182,6 +183,21 @@ def test_what_is_on_this_machine_alone_needs_no_keys(project: Project) -> None:
     )
     project.change("fleet.toml", KEYS, 'MT5_HOST = "127.0.0.1"')
     assert wrong(project) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('role = "hub"', 'role = "hub"\nenv = { MT5_HOST = "localhost" }'),  # a tunnel, and said to be one
+        ('address = "10.0.0.2"', 'address = "10.0.0.5"'),  # the gateway's own machine
+    ],
+)
+def test_a_gateway_may_be_reached_at_this_machine_where_the_inventory_says_so(
+    project: Project, old: str, new: str
+) -> None:
+    env("MT5_HOST=127.0.0.1\n")(project)
+    project.change("fleet.toml", old, new)
+    assert "env.host" not in wrong(project)
 
 
 def test_the_gateway_of_a_node_is_bound_to_what_its_env_says(project: Project) -> None:

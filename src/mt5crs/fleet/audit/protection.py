@@ -1,6 +1,5 @@
 """Gate 1: how a fleet's gateway and nodes are protected, by what the inventory and `.env` say."""
 
-import ipaddress
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
@@ -9,11 +8,14 @@ from typing import NamedTuple
 
 from mt5crs.checks import Finding, failed, off, passed, warned
 from mt5crs.errors import SettingError
+from mt5crs.firewall import is_loopback
 from mt5crs.fleet.audit.static import registry
 from mt5crs.fleet.audit.tree import Tree
 from mt5crs.fleet.inventory import Fleet, Node, Role
 from mt5crs.guard.policy import load
 
+HOST = "127.0.0.1"
+"""Where a gateway is bound, and where a client looks for it, that is told nothing."""
 CLIENTS = frozenset({Role.INF, Role.GPU})
 
 
@@ -39,8 +41,8 @@ class Serving(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The address that it is bound to; "" where nothing names one."""
-        return self.value("--host") or self.env.get("MT5_HOST", "")
+        """The address that it is bound to."""
+        return self.value("--host") or self.env.get("MT5_HOST", "") or HOST
 
     def value(self, option: str) -> str:
         """Return what an option of its command is given; "" without."""
@@ -64,14 +66,6 @@ def gateways(fleet: Fleet) -> list[Serving]:
             if "gateway" in words:
                 found.append(Serving(node, name, words, fleet.env(node)))
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is this machine's own alone; "" is a gateway's default, which is."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in {"", "localhost"}
 
 
 def _without(tree: Tree) -> Finding:
@@ -151,11 +145,11 @@ def _clients_signed(fleet: Fleet) -> Iterator[Finding]:
     clients = [node for node in fleet.nodes.values() if node.role in CLIENTS]
     for node in clients:
         env = fleet.env(node)
-        host = env.get("MT5_HOST") or next(iter(addresses), "")
+        host = env.get("MT5_HOST") or next(iter(addresses), HOST)
         if env.get("MT5_KEYS"):
             yield passed(f"{node.name}: MT5_KEYS is {env['MT5_KEYS']}")
         elif is_loopback(host):
-            yield passed(f"{node.name}: its gateway is {host or 'its own'}")
+            yield passed(f"{node.name}: its gateway is {host}")
         else:
             yield failed(f"{node.name}: MT5_KEYS is not set, and its gateway is {host}")
     if not clients:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from mt5crs.checks import Finding, Registry, failed, off, passed, warned
+from mt5crs.firewall import is_loopback
 from mt5crs.fleet.audit.tree import Env, Tree
 from mt5crs.security.secrets import PASSPHRASE, PASSWORD
 
@@ -159,7 +160,22 @@ def _env_host(tree: Tree) -> Finding:
         return failed("MT5_HOST is not set")
     if env.settings is None:
         return failed(env.refusal)
+    elsewhere = _elsewhere(tree)
+    if elsewhere and is_loopback(env.settings.host):
+        return failed(
+            f"it is {env.settings.host}, this machine, and the inventory has the gateway at {elsewhere}",
+            f"set MT5_HOST={elsewhere} in .env; or, where a tunnel leads there, MT5_HOST in `env` of the hub",
+        )
     return passed(env.settings.host)
+
+
+def _elsewhere(tree: Tree) -> str:
+    """Return where HUB, on which a project is audited, finds the gateway; "" where that may be itself."""
+    fleet = tree.fleet
+    if fleet is None or tree.release or fleet.gateway.address == fleet.hub.address:
+        return ""
+    host = fleet.env(fleet.hub)["MT5_HOST"]
+    return "" if is_loopback(host) else host
 
 
 @registry.check(

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from mt5crs.checks import Finding, Registry, failed, off, passed, warned
 from mt5crs.client.measure import percentile
-from mt5crs.firewall import is_address
+from mt5crs.firewall import is_address, is_loopback
 from mt5crs.fleet.live.seen import (
     Seen,
     client_addresses,
@@ -85,14 +85,14 @@ def with_keys(seen: Seen) -> Iterator[Finding]:
     addresses = [each for list_ in lists for each in list_ or ()]
     if None not in lists and not addresses:
         return
-    if None not in lists and all(map(_is_loopback, addresses)):
+    if None not in lists and all(map(is_loopback, addresses)):
         yield passed("it listens on loopback alone")
         return
     greeted = [
         (each.node.name, address(one.host, one.port), one.mechanism)
         for each in seen.reached
         for one in each.facts.greeted
-        if not _is_loopback(one.host) and one.mechanism
+        if not is_loopback(one.host) and one.mechanism
     ]
     to_all = [(name, where) for name, where, mechanism in greeted if mechanism == OPEN]
     to_all += [(each.node.name, "") for each in seen.clients if _measured(each) and _keys(each) is None]
@@ -105,10 +105,6 @@ def with_keys(seen: Seen) -> Iterator[Finding]:
         yield passed(f"it wants one of {names}")
     else:
         yield warned("not proved: what listens there greets nobody", "`mt5crs doctor` on a node says more")
-
-
-def _is_loopback(host: str) -> bool:
-    return ip_address(host).is_loopback if is_address(host) else host == "localhost"
 
 
 def _measured(seen: Seen) -> Measured | None:
