@@ -17,7 +17,7 @@ from mt5crs.client.diagnosis import greeting
 from mt5crs.doctor import checks, symptoms
 from mt5crs.doctor.codes import ERRORS, explained
 from mt5crs.doctor.symptoms import Attempt, Clocks, Door, Symptoms
-from mt5crs.errors import ClockSkew, ConnectionTimeout, SettingError, VersionMismatch
+from mt5crs.errors import ClockSkew, ConnectionTimeout, KeyRefused, SettingError, VersionMismatch
 from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo
 from mt5crs.security.keys import create_client, create_gateway
 from mt5crs.security.policy import Role
@@ -77,11 +77,15 @@ def test_a_port_where_nothing_listens() -> None:
     with socket.socket() as taken:  # bound, and not listening
         taken.bind(("127.0.0.1", 0))
         done, found = _doctor("--port", str(taken.getsockname()[1]))
+        shown = process("doctor", "--port", str(taken.getsockname()[1])).out
     failure = _first_failure(found)
     assert failure["check"] == "net.port"
     assert "closed" in failure["found"]
     assert "mt5crs gateway" in failure["remedy"]
     assert failure["remedy"] in done.err  # the next step is what a person reads last
+    left = [each for each in found.values() if each["status"] == "off"]
+    (row,) = [line.rstrip() for line in shown.splitlines() if f" {len(left)} more " in line]
+    assert len(row) < 100, "it does not name them all, which would widen every row"
 
 
 def test_a_port_that_is_filtered_says_the_very_rule_that_opens_it() -> None:
@@ -172,19 +176,41 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, P
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("", "wants keys"),
         ("other.key", "is not the gateway that the key file of inf is for"),
         ("missing.key", "missing.key"),
     ],
 )
 def test_a_key_that_is_not_the_right_one(keyed: tuple[Gateway, Path], key: str, says: str) -> None:
     running, folder = keyed
-    options = ("--keys", str(folder / key)) if key else ()
-    _, found = _doctor("--port", str(running.port), *options)
+    _, found = _doctor("--port", str(running.port), "--keys", str(folder / key))
     failure = _first_failure(found)
     assert failure["check"] == "gateway.welcome"
     assert says in failure["found"]
     assert failure["remedy"]
+
+
+def test_the_gateways_own_machine_needs_no_key(keyed: tuple[Gateway, Path]) -> None:
+    running, _ = keyed
+    done, found = _doctor("--port", str(running.port))
+    assert done.code == 0
+    assert "with keys" in found["net.peer"]["found"]
+    assert found["gateway.welcome"]["status"] == "off"
+    assert "mt5crs keys new NAME" in found["gateway.welcome"]["found"]
+    left = [each for each in found.values() if each["status"] == "off"]
+    done = process("doctor", "--port", str(running.port))
+    assert done.code == 0
+    assert "the gateway has keys and this node" in done.out
+    assert f"what was looked at holds; {len(left)} of {len(found)} were not looked at" in done.out
+
+
+def test_anywhere_else_a_client_without_a_key_is_not_let_in() -> None:
+    refused = KeyRefused("10.0.0.5:5555 wants keys", hint="name this client's key file in MT5_KEYS")
+    here = Attempt("10.0.0.5", 5555, Door.OPEN, 0.0, "10.0.0.5")
+    result = _result("gateway.welcome", welcome=refused, command=here._replace(own="10.0.0.9"))
+    assert (result.status, result.found) == (Status.FAIL, "10.0.0.5:5555 wants keys")
+    assert _result("gateway.welcome", welcome=refused, command=here).status is Status.OFF
+    keyed = Settings.read({"keys": "inf.key"}, environ={}, dotenv=Path("/dev/null"))
+    assert _result("gateway.welcome", welcome=refused, command=here, settings=keyed).status is Status.FAIL
 
 
 def test_the_right_key(keyed: tuple[Gateway, Path]) -> None:

@@ -1,6 +1,7 @@
 """What symptoms mean, from near to far, and the next step for each.
 
-Where something nearer fails, what is behind it is not looked at: its finding is `OFF` and says so.
+Where something nearer fails, what is behind it is not looked at: its finding is `OFF` and says so. So is what
+only a key would show of a gateway on this very machine, which needs none of its own.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from mt5crs.constants import (
 from mt5crs.doctor.codes import explained
 from mt5crs.doctor.symptoms import Attempt, Door, Symptoms
 from mt5crs.errors import BridgeError, ClockSkew, KeyRefused, SettingError, VersionMismatch, WrongGateway
-from mt5crs.firewall import windows_rule
+from mt5crs.firewall import is_loopback, windows_rule
 from mt5crs.model import AccountInfo, SymbolInfo, TerminalInfo
 from mt5crs.settings import Settings, address
 
@@ -32,7 +33,11 @@ ANY_FILLING = {SYMBOL_TRADE_EXECUTION_REQUEST, SYMBOL_TRADE_EXECUTION_INSTANT}
 registry: Registry[Symptoms] = Registry()
 
 T = TypeVar("T")
-FARTHER = off("not looked at: something nearer fails")
+FARTHER = off("not looked at: something nearer is in the way")
+KEYLESS = off(
+    "not looked at: the gateway has keys and this node, its own machine, has none; to look further: "
+    "mt5crs keys new NAME --out NAME.key, then mt5crs doctor --keys NAME.key"
+)
 
 
 def _there(value: T | None, say: Callable[[T], Finding]) -> Finding:
@@ -152,6 +157,13 @@ def peer(seen: Symptoms) -> Finding:
     return _there(seen.greeting, say)
 
 
+def _on_gateways_machine(seen: Symptoms) -> bool:
+    """Return whether the gateway is on this very machine: then we speak from the address that we speak to."""
+    return seen.command is not None and (
+        seen.command.own == seen.command.address or is_loopback(seen.command.address)
+    )
+
+
 _KEYS = {
     KeyRefused: "is its key file in MT5_KEYS, the newest one (keys are rotated), and is this address in the "
     "policy's allow-list? on the gateway: mt5crs keys list",
@@ -174,6 +186,8 @@ def welcome(seen: Symptoms) -> Finding:
     def say(answer: Any) -> Finding:
         if not isinstance(answer, BridgeError):
             return passed(f"{answer.software}, protocol {answer.protocol}, {answer.terminal} terminal")
+        if isinstance(answer, KeyRefused) and _on_gateways_machine(seen) and _settings(seen).keys is None:
+            return KEYLESS
         more = next((text for kind, text in _KEYS.items() if isinstance(answer, kind)), "")
         return failed(answer.message, "; ".join(each for each in (answer.hint, more) if each))
 
