@@ -18,7 +18,7 @@ from mt5crs.fleet.audit.exceptions import Allowed
 from mt5crs.fleet.audit.report import Gate, encode, signed, verified
 from mt5crs.fleet.audit.tree import collected, released
 from tests.fleet.project import Project, aws, random
-from tests.fleet.test_audit_history import told
+from tests.fleet.test_audit_history import results, told
 from tests.fleet.test_audit_report import report
 
 
@@ -91,6 +91,11 @@ def test_what_no_branch_leads_to_is_seen(project: Project) -> None:
     found = told(project.folder)["secrets.history"]
     assert any("pyproject.toml:1 of commit" in each and "1 more" in each for each in found)
     assert f"AWS access key: content {lost[:12]} that no commit has" in found
+    remedies = {each.found: each.remedy for each in results(project.folder)}
+    wanted = "git reflog expire --expire-unreachable=now --all && git gc --prune=now"
+    assert {text for text, remedy in remedies.items() if wanted in remedy} == {
+        f"AWS access key: content {lost[:12]} that no commit has"
+    }
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])

@@ -8,6 +8,11 @@ from mt5crs.fleet.audit.leaks import Leak
 from mt5crs.fleet.audit.static import registry
 from mt5crs.fleet.audit.tree import Tree
 
+UNREACHED = (
+    "replace it, for it is known now; then `git reflog expire --expire-unreachable=now --all && "
+    "git gc --prune=now` takes it out of this clone"
+)
+"""What to do about a content that nothing leads to."""
 SHOWN = 20
 """Files with secrets that are told of one by one."""
 
@@ -139,7 +144,7 @@ def _leaked(tree: Tree, leaks: Iterable[Leak], looked: str) -> Iterator[Finding]
         where = f"{path}:{found[0].line}" if path else unnamed
         commit = f" of commit {found[0].commit}" if found[0].commit else ""
         more = f", and {len(found) - 1} more like it there" if len(found) > 1 else ""
-        yield failed(f"{kind}: {where}{commit}{more}")
+        yield failed(f"{kind}: {where}{commit}{more}", "" if path or found[0].commit else UNREACHED)
     if len(places) > SHOWN:
         yield failed(f"and in {len(places) - SHOWN} more files")
     if not places:
