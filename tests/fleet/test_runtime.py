@@ -116,6 +116,23 @@ def test_no_silence_is_borne_for_good(tmp_path: Path, beat: str) -> None:
         assert running_.answer()["failed"]["code"] == "request"
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--help",), "'--help' is no command"),
+        (("dance", "/x", "y"), "is no command"),
+        (("service",), "more words"),
+    ],
+)
+def test_by_hand_an_unknown_word_is_told_the_commands(words: tuple[str, ...], says: str) -> None:
+    command = [sys.executable, "-m", "mt5crs.fleet.node", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert all(f"  {each} PATH " in done.stderr for each in main.COMMANDS)
+    assert "Traceback" not in done.stderr
+
+
 def test_each_operation_is_at_home_where_it_is_declared() -> None:
     for each in NODE.glob("*.py"):
         if each.stem != "__main__":

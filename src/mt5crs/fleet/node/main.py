@@ -54,6 +54,12 @@ HOMES = {
 each run, and most of a short one was that."""
 COMMANDS = {"keep": "keeper", "service": "services"}
 """The module whose `main` is run by hand, or by what keeps services, instead of over SSH."""
+USAGE = """\
+  service PATH status                              how the services of the node's folder PATH are
+  service PATH start|stop|restart [NAME]           through their keepers; all of them without a name
+  keep PATH NAME                                   keep a service running, until that is ended
+without a command: one request on the standard input, as `mt5crs fleet` sends it
+"""
 BEAT = 10.0
 """Seconds after which we say again that we are there."""
 LONGEST = 1 << 26
@@ -65,6 +71,10 @@ SILENCE = 3600
 def main() -> int:
     """Carry out the request on the standard input, or what the command line says; return the exit code."""
     if sys.argv[1:]:
+        if sys.argv[1] not in COMMANDS or len(sys.argv) < 4:
+            known = "needs more words" if sys.argv[1] in COMMANDS else "is no command"
+            sys.stderr.write(f"{sys.argv[1]!r} {known}; there are:\n{USAGE}")
+            return 2
         code: int = _module(COMMANDS[sys.argv[1]]).main(sys.argv[2:])
         return code
     try:
