@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from mt5crs.fleet.inventory import Service
+from mt5crs.fleet.inventory import Role, Service
 from mt5crs.fleet.node import keeper
 from mt5crs.fleet.node.services import systemctl
 from tests.deploy.test_systemd import UNITS
@@ -20,11 +20,21 @@ def blocks(language: str) -> list[str]:
 
 
 def test_its_services_can_be_in_an_inventory() -> None:
-    services = [msgspec.toml.decode(block)["services"] for block in blocks("toml")]
+    services = [msgspec.toml.decode(block).get("services", {}) for block in blocks("toml")]
     read = {name: msgspec.convert(one, Service) for each in services for name, one in each.items()}
     assert {name: one.manager for name, one in read.items()} == {
         "gateway": "keeper", "strategy@mean": "systemd"
     }  # fmt: skip
+
+
+def test_each_client_gets_a_key_and_names_it() -> None:
+    (recipe,) = (block for block in blocks("sh") if "keys init" in block)
+    made = set(re.findall(r"keys new (\w+) --keys keys .*--out \1\.key", recipe))
+    (sent,) = re.findall(r"for node in (.*); do", recipe)
+    assert {each.partition(":")[0] for each in sent.split()} == made
+    (named,) = (found for block in blocks("toml") if (found := msgspec.toml.decode(block).get("nodes")))
+    assert named == {name: {"env": {"MT5_KEYS": f"keys/{name}.key"}} for name in made}
+    assert made == {role.value for role in Role if role is not Role.GTW}
 
 
 def test_sudo_allows_what_is_asked_for() -> None:

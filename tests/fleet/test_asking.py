@@ -64,7 +64,9 @@ def test_answers_become_a_file_with_the_keys_that_were_confirmed(
     file = tmp_path / "fleet.toml"
     done = piped("init", str(file), answers=[*answers_for(hub, gtw, inf), "yes", "y", "no"])
     assert done.code == 0, done.err
-    assert done.out.splitlines() == [f"made {file}: hub, gtw, inf", "next: mt5crs fleet pin inf"]
+    made, following = done.out.splitlines()
+    assert made == f"made {file}: hub, gtw, inf"
+    assert following.startswith("next: mt5crs fleet pin inf; then, before `mt5crs fleet sync`, the keys of ")
     assert "'maybe': yes or no" in done.err
     assert f"hub offers ssh-ed25519 {fingerprint(hub.host_key)}" in done.err
     fleet = Fleet.read(file)
@@ -74,6 +76,11 @@ def test_answers_become_a_file_with_the_keys_that_were_confirmed(
     assert [node.host_key for node in fleet.nodes.values()] == [hub.host_key, gtw.host_key, ()]
     assert [node.index for node in fleet.nodes.values()] == [True, False, True]
     assert fleet.env(fleet.nodes["inf"])["MT5_HOST"] == "gw.lan"
+    assert (
+        "# The keys of the gateway and of each client are there before the first `sync`" in file.read_text()
+    )
+    keys = {node.name: fleet.env(node).get("MT5_KEYS") for node in fleet.nodes.values()}
+    assert keys == {"hub": "keys/hub.key", "gtw": None, "inf": "keys/inf.key"}
     assert {node.ssh_key for node in fleet.nodes.values()} == {str(hub.ssh_key)}
     before = file.read_bytes()
     again = piped("init", str(file))
@@ -146,6 +153,9 @@ def test_an_answer_can_be_taken_back() -> None:
     assert said.count("inf: strategies and models, which use the gateway") == 1
     assert answers.gateway.startswith("mt5crs gateway --terminal official")
     assert "Nothing keeps a gateway running" in text_of(answers._replace(gateway=""), {})
+    keyless = text_of(answers._replace(gateway="mt5crs gateway --host 127.0.0.1"), {})
+    assert "keys of the gateway" not in keyless
+    assert "MT5_KEYS" not in keyless
 
 
 # --- pin --------------------------------------------------------------------------------------------------

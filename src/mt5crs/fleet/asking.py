@@ -40,8 +40,11 @@ SERVICE = """\
 services = ["gateway"]  # names of what is kept running there; each has a table [services.NAME]
 
 [services.gateway]      # `sync` starts it, and restarts it for each release
-command = {command}
+{keys}command = {command}
 drain = 30              # seconds in which it ends what it has begun
+"""
+KEYS = """\
+# The keys of the gateway and of each client are there before the first `sync`: docs/deploy.md says how.
 """
 NO_SERVICE = """\
 # Nothing keeps a gateway running on GTW: docs/fleet.md has [roles.gtw] and [services.gateway], which do.
@@ -62,6 +65,11 @@ class Answers(NamedTuple):
     revision: str
     nodes: list[Node]
     gateway: str = ""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether the gateway has keys, so that each client needs one."""
+        return any(word.partition("=")[0] == "--keys" for word in self.gateway.split())
 
 
 class _GoBack(Exception):
@@ -168,11 +176,13 @@ def _node(ask: Ask, role: Role, before: list[Node], user: str, ssh_key: str) -> 
 def text_of(answers: Answers, host_keys: dict[str, str]) -> str:
     """Return the file: the answers, and the host key of each node that has one, with comments."""
     head = HEAD.format(repository=_toml(answers.repository), revision=_toml(answers.revision))
-    service = SERVICE.format(command=_toml(answers.gateway)) if answers.gateway else NO_SERVICE
-    return "\n".join([head, service, *(_table(node, host_keys.get(node.name, "")) for node in answers.nodes)])
+    keys = KEYS if answers.has_keys else ""
+    service = SERVICE.format(command=_toml(answers.gateway), keys=keys) if answers.gateway else NO_SERVICE
+    tables = (_table(node, host_keys.get(node.name, ""), keyed=answers.has_keys) for node in answers.nodes)
+    return "\n".join([head, service, *tables])
 
 
-def _table(node: Node, host_key: str) -> str:
+def _table(node: Node, host_key: str, *, keyed: bool) -> str:
     pinned = (
         f"host_key = {_toml(host_key)}"
         if host_key
@@ -186,6 +196,8 @@ def _table(node: Node, host_key: str) -> str:
     ]
     if node.gateway and node.gateway != node.address:
         lines += _lines(node, ("gateway",))
+    if keyed and node.role is not Role.GTW:
+        lines.append(f'env = {{ MT5_KEYS = "keys/{node.name}.key" }}  # its key, in its folder')
     if not node.index:
         lines.append("index = false  # its packages come from the hub")
     if node.optional:

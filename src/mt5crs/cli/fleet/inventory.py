@@ -72,7 +72,9 @@ def init(
         raise Failure(f"{file} cannot be made: {error.strerror or error}", code=2) from None
     typer.echo(f"made {file}: {', '.join(fleet.nodes)}")
     missing = [name for name in fleet.nodes if name not in host_keys]
-    typer.echo(f"next: mt5crs fleet pin {' '.join(missing)}" if missing else "next: mt5crs fleet status")
+    following = f"mt5crs fleet pin {' '.join(missing)}" if missing else "mt5crs fleet status"
+    keys = "; then, before `mt5crs fleet sync`, the keys of the gateway and its clients: docs/deploy.md"
+    typer.echo(f"next: {following}{keys if answers.has_keys else ''}")
 
 
 def pin(
