@@ -28,7 +28,6 @@ def register(app: typer.Typer) -> None:
 
         What could not be looked at is no failure, and is told.
 
-
         Looks at settings, key file, name, port, handshake, clock, terminal, account and permissions. With a
         number it explains just that.
         """
