@@ -270,6 +270,8 @@ def test_the_example_of_the_documents_is_what_it_says(path: Path) -> None:
     )
     assert (hub.user, hub.python, hub.path) == ("mt5", "python3.12", "/opt/mt5-crs")
     assert (gpu.port, gpu.path, gpu.optional) == (2222, "/data/mt5-crs", True)
+    assert [fleet.env(each)["MT5_KEYS"] for each in (hub, gpu)] == ["keys/hub.key", "keys/gpu.key"]
+    assert (gpu.through, fleet.way(gpu)) == ("hub", (hub,))
     assert fleet.extras(gpu) == ("archive", "cli", "plot", "secure")
     assert fleet.extras(inf_) == ("cli", "frames", "secure")
     assert fleet.env(inf_) == {
