@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mt5crs.cli.fleet import checking, looking, tables, undoing
+from mt5crs.cli.fleet import checking, ending, looking, tables, undoing
 from mt5crs.cli.fleet.opening import DEFAULT, InventoryFile, opened, run_async
 from mt5crs.cli.options import written
 from mt5crs.cli.output import Form, Output
@@ -143,7 +143,7 @@ def _roll(
         return
     plan = run_async(looked(fleet, decide))
     _show(output, plan, alone=dry)
-    _refuse(plan)
+    _refuse(plan, dry=dry)
     if dry:
         return
     if plan.nothing and at_hub is None:
@@ -221,26 +221,29 @@ def _show(output: Output, plan: "Plan", *, alone: bool) -> None:
             note(f"{each.node.name}: set up: {command}")
         for warning in each.warnings:
             note(f"{each.node.name}: warning: {warning}")
+    off = plan.those(Action.OFF)
+    for line in ending.alike((each.node.name, f"off: {'; '.join(each.why)}", each.hint) for each in off):
+        note(line)
 
 
-def _refuse(plan: "Plan") -> None:
-    """End here where nothing may be begun.
+def _refuse(plan: "Plan", *, dry: bool = False) -> None:
+    """End here where nothing may be begun, or, of a dry run, where it would not come to all nodes.
 
     Raises:
         Failure: That is so; with the reason.
     """
-    if plan.problem:
-        raise Failure(plan.problem, hint=plan.hint)
-    if not plan.blocked:
-        return
     from mt5crs.fleet.plan import Action
 
+    if plan.problem:
+        raise Failure(plan.problem, hint=plan.hint)
     hurt = plan.those(Action.REFUSED, Action.DOWN)
-    for each in hurt:
-        note(f"{each.node.name}: {'; '.join(each.why)}")
-        if each.hint:
-            note(f"  hint: {each.hint}")
+    if not hurt or not (dry or plan.blocked):
+        return
+    for line in ending.alike((each.node.name, "; ".join(each.why), each.hint) for each in hurt):
+        note(line)
     names = ", ".join(each.node.name for each in hurt)
+    if not plan.blocked:
+        raise Failure(f"it would not come to {names}", hint="mend that; the others would go on without")
     raise Failure(
         f"nothing was begun, for {names}", hint="mend that, leave it out by --only, or --on-failure continue"
     )
@@ -272,6 +275,7 @@ def _ended(
     """
     from mt5crs.checks import holds
     from mt5crs.fleet.apply import End
+    from mt5crs.fleet.plan import Action
 
     if output.form is not Form.TABLE or not (plan.nothing or plan.blocked):
         _result(output, plan, outcomes, proof, git)
@@ -281,25 +285,14 @@ def _ended(
         note(f"HUB's repository was not taken back, because {git.why}")
         note(f"  hint: {git.hint}")
     _refuse(plan)
-    for each in outcomes:
-        if each.end is End.FAILED:
-            note(f"{each.node}: {each.why}")
-            if each.hint:
-                note(f"  hint: {each.hint}")
-    failed = [each.node for each in outcomes if each.end is End.FAILED]
+    # What was off from the beginning was told with the plan.
+    off = [each for each in outcomes if each.end is End.OFF and plan.nodes[each.node].action is Action.CHANGE]
+    failed = [each for each in outcomes if each.end is End.FAILED]
+    for line in ending.alike((each.node, each.why, each.hint) for each in (*off, *failed)):
+        note(line)
     if failed:
-        between = [each.node for each in outcomes if each.end is End.FAILED and each.kind == "not-restored"]
-        before = f"{'nodes that failed' if not between else 'other nodes that failed'} are as before"
-        raise Failure(
-            f"not on {', '.join(failed)}",
-            hint="; ".join(
-                [
-                    *([f"{', '.join(between)}: not as before, and not as it should be"] if between else []),
-                    *([before] if len(failed) > len(between) else []),
-                    "mend that and run it again, or `mt5crs fleet rollback`",
-                ]
-            ),
-        )
+        names = ", ".join(each.node for each in failed)
+        raise Failure(f"not on {names}", hint=ending.what_next(plan, outcomes))
     if plan.nothing:
         note("nothing to do: every node is as it should be")
     if git is not None and git.why:

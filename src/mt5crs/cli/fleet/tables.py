@@ -121,7 +121,18 @@ def outcome_table(title: str, rows: Sequence[Mapping[str, Any]], document: Any =
         field("switched", "switch s", _seconds, right=True),
         field("why"),
     )
-    return Table(title, columns, OUTCOME, rows, document=document)
+    return Table(title, columns, OUTCOME, rows, _once(rows), document)
+
+
+def _once(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of which those that would repeat a long reason name the node that has it."""
+    first: dict[str, str] = {}
+    view: list[dict[str, Any]] = []
+    for row in rows:
+        node = first.setdefault(row["why"], row["node"])
+        again = len(row["why"]) > LONGEST and node != row["node"]
+        view.append({**row, "why": f"as on {node}"} if again else {**row})
+    return view
 
 
 def _seconds(value: float | None) -> str:
