@@ -8,8 +8,9 @@ class NodeError(BridgeError):
 
     Attributes:
         node: Its name.
-        kind: Names the kind for programs: `unreachable`, `host-key`, `login`, `lost` (the connection, on the
-            way), `sftp`, `python`, `path`, `permission`, or what the node says, such as `no-space`.
+        kind: Names the kind for programs: `unreachable`, `forbidden` (by the node that it is reached
+            through), `host-key`, `login`, `lost` (the connection, on the way), `sftp`, `python`, `path`,
+            `permission`, `read-only`, or what the node says, such as `no-space`.
     """
 
     code = "node"

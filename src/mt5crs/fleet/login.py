@@ -1,8 +1,10 @@
 """Who we are for a node: the private key of the inventory, or what an SSH agent has."""
 
 import asyncio
+import errno
 import getpass
 import os
+import re
 import socket
 import stat
 from collections.abc import Callable
@@ -17,7 +19,31 @@ from mt5crs.fleet.inventory import Node
 
 Passphrase = Callable[[str], str]
 """Returns the passphrase of a key file, "" for none."""
-FORWARDING = "is it on, does sshd run there, and does {}'s sshd_config allow it (AllowTcpForwarding)?"
+FORWARDING = "on {}, in sshd_config: AllowTcpForwarding yes and no PermitOpen against it; then reload sshd"
+CONNECTING = {
+    errno.ECONNREFUSED: (
+        "nothing listens at {where}",
+        "is the machine on, does sshd run, and is that its port?",
+    ),
+    errno.ECONNRESET: (
+        "{where} ends the connection at once",
+        "is that SSH, and does a firewall let this machine in?",
+    ),
+    errno.ETIMEDOUT: (
+        "{where} does not answer",
+        "is the machine on, and does a firewall drop what comes there?",
+    ),
+    errno.EHOSTUNREACH: (
+        "no machine is found at {where}",
+        "is it on, is that its address, and does no firewall refuse what comes there?",
+    ),
+    errno.EHOSTDOWN: ("the machine at {where} is off", "switch it on"),
+    errno.ENETUNREACH: ("no network leads to {where}", "is this machine in a network, with a route there?"),
+    errno.ENETDOWN: ("the network to {where} is down", "is this machine in a network, with a route there?"),
+    errno.EPERM: ("this machine may not connect to {where}", "does a firewall of its own forbid that?"),
+    errno.EACCES: ("this machine may not connect to {where}", "does a firewall of its own forbid that?"),
+}
+"""What it means that a connection failed, and what to look at; of several addresses, the first of these."""
 
 
 def me() -> str:
@@ -105,27 +131,39 @@ async def _agent_has(path: Path) -> bool:
 def unreachable(node: Node, error: BaseException, what: str = "") -> NodeError:
     """Return what it means that no connection came about."""
     where = f"{f'{what} at ' if what else ''}{node.address} port {node.port}"
-    what, hint = f"{where}: {error}", "is that SSH?"
     if isinstance(error, asyncssh.ChannelOpenError):
-        what, hint = (
-            f"{node.through} finds no way to {where}: {error.reason}",
-            FORWARDING.format(node.through),
-        )
-    elif isinstance(error, socket.gaierror):
-        what, hint = f"there is no address of the name {node.address}", "see address = ... in the inventory"
-    elif isinstance(error, ConnectionRefusedError):
-        what, hint = f"nothing listens at {where}", "is the machine on, does sshd run, and is that its port?"
+        return _no_way(node, where, error)
+    told, hint = "{where}: {error}", "is that SSH?"
+    if isinstance(error, socket.gaierror):
+        told, hint = "there is no address of the name {node.address}", "see address = ... in the inventory"
     elif isinstance(error, asyncio.TimeoutError | TimeoutError):
-        what, hint = (
-            f"{where} does not answer",
-            "is the machine on, and does a firewall drop what comes there?",
-        )
+        told, hint = CONNECTING[errno.ETIMEDOUT]
     elif isinstance(error, OSError):
-        what, hint = (
-            f"{where} cannot be reached: {error.strerror or error}",
-            "is there a network, and a route?",
+        told, hint = next(
+            (words for number, words in CONNECTING.items() if number in _numbers(error)),
+            ("{where} cannot be reached: {error}", "is there a network, and a route?"),
         )
-    return NodeError(node.name, what, hint=hint, kind="unreachable")
+    text = told.format(where=where, node=node, error=error)
+    return NodeError(node.name, text, hint=hint, kind="unreachable")
+
+
+def _no_way(node: Node, where: str, error: asyncssh.ChannelOpenError) -> NodeError:
+    """Return what it means that the node on the way leads to no connection.
+
+    One that may not lead there is no node that is off: it would stay so when the other is on.
+    """
+    if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+        text = f"{node.through} may not lead to {where}"
+        return NodeError(node.name, text, hint=FORWARDING.format(node.through), kind="forbidden")
+    text = f"{node.through} finds no way to {where}: {error.reason}"
+    return NodeError(node.name, text, hint="is it on, and does sshd run there?", kind="unreachable")
+
+
+def _numbers(error: OSError) -> set[int]:
+    """Return the error numbers of a failed connection; of several addresses there is only their text."""
+    if error.errno is not None:
+        return {error.errno}
+    return {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
 
 
 def refused(node: Node) -> NodeError:

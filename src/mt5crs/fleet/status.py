@@ -85,7 +85,7 @@ def _status(fleet: Fleet, name: str, state: State, record: Record, drifted: Drif
     if isinstance(state, NodeError):
         text = state.message.removeprefix(f"{name}: ")
         off = node.optional and state.kind == "unreachable"
-        return NodeStatus(name, node.role.value, problem=text, off=off, hint="" if off else state.hint)
+        return NodeStatus(name, node.role.value, problem=text, off=off, hint=state.hint)
     came = reversed(record.deployments)
     last = next((each for each in came if each.came and each.release == state.current), None)
     built = state.releases.get(state.current)
