@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mt5crs.checks import Result, Status
-from mt5crs.cli.fleet import undoing
+from mt5crs.cli.fleet import tables, undoing
 from mt5crs.errors import SettingError
 from mt5crs.fleet.apply import End, Outcome
 from mt5crs.fleet.facts import Built, NodeState
@@ -371,3 +371,29 @@ def test_what_is_unfinished_or_broken_is_told(tmp_path: Path) -> None:
     seen = at_rest(own, own.nodes["inf"], C, unfinished={"what": "sync", "to": B})
     assert one_status(own, "inf", seen, Record()).unfinished == f"sync to {B}"
     assert not one_status(own, "inf", at_rest(own, own.nodes["inf"], C), Record((), ("line 2 is torn",))).well
+
+
+def test_nodes_on_different_releases_are_told(tmp_path: Path) -> None:
+    own = fleet(tmp_path)
+    states: dict[str, State] = {name: at_rest(own, node, B) for name, node in own.nodes.items()}
+    states["gpu"] = NodeError("gpu", "no answer", kind="unreachable")
+    assert all(each.well for each in status(own, states, records(own, STORY[:2]), {}))
+    states["hub"] = at_rest(own, own.nodes["hub"], C)  # as after Ctrl-C between two stages
+    told = {each.node: each for each in status(own, states, records(own, STORY[:2]), {})}
+    assert {name for name, each in told.items() if each.well} == {"hub", "gpu"}
+    assert told["inf"].other == f"not {C}, as on hub"
+    assert tables.state_of(told["inf"]) == told["inf"].other
+    states["inf"] = at_rest(own, own.nodes["inf"], A)
+    states["hub"] = NodeError("hub", "no answer")
+    states["gpu"] = states["gtw"]
+    back = {"inf": Record((*STORY, came(A, C, "rollback", at=9)))}
+    told = {each.node: each for each in status(own, states, back, {})}
+    assert told["gtw"].well
+    assert told["inf"].other == f"not {B}, as on most nodes: went back from {C} on 2026-01-02"
+
+
+def test_a_node_without_a_release_has_no_drift(tmp_path: Path) -> None:
+    own = fleet(tmp_path)
+    found = one_status(own, "gtw", state(own.nodes["gtw"], ""), Record())
+    assert (found.well, found.drift) == (False, ())
+    assert tables.state_of(found) == "has no release"

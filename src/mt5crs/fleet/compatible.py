@@ -1,5 +1,6 @@
 """Which releases can run side by side, and which can follow another on the same files."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,16 @@ Speaks = Sequence[int]
 """The protocols that a release understands, newest first; empty where that is not known."""
 CLIENTS = frozenset({Role.INF, Role.GPU})
 """Roles that use the gateway."""
+
+
+def expected(releases: Mapping[str, str], hub: str) -> str:
+    """Return the release that all nodes should have: HUB's, or without it the one that most have.
+
+    Args:
+        releases: What nodes have that have a release, by name.
+        hub: The name of HUB.
+    """
+    return releases.get(hub) or Counter(releases.values()).most_common(1)[0][0]
 
 
 class CutOff(NamedTuple):

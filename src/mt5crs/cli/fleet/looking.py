@@ -44,6 +44,8 @@ def _what_next(nodes: "Sequence[NodeStatus]") -> str:
         return "what to do stands above; then `mt5crs fleet status` again"
     if any(each.drift or each.unfinished or not each.release for each in nodes):
         return "`mt5crs fleet sync` brings them there"
+    if any(each.other for each in nodes):
+        return "`mt5crs fleet sync` finishes it: it brings one release to all nodes"
     if any(each.unknown for each in nodes):
         return "`mt5crs fleet verify` looks closer at the services"
     return "`mt5crs fleet history` tells what is wrong with a record: compare it with a copy"

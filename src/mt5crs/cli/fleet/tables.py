@@ -15,7 +15,7 @@ PLAN = ("node", "role", "action", "steps", "current", "release", "bytes", "env",
 OUTCOME = ("node", "result", "release", "seconds", "switched", "why", "hint")
 STATUS = (
     "node", "role", "release", "version", "since", "by", "previous", "services", "drift", "unfinished",
-    "problem", "hint", "off", "broken", "went_back",
+    "problem", "hint", "off", "broken", "went_back", "other",
 )  # fmt: skip
 LONGEST = 60
 """Characters of a node's state that stand in the table; more stands below it."""
@@ -159,6 +159,7 @@ def status_table(nodes: Sequence["NodeStatus"]) -> Table:
             "off": each.off,
             "broken": list(each.broken),
             "went_back": each.went_back,
+            "other": each.other,
         }
         for each in nodes
     ]
@@ -189,13 +190,15 @@ def state_of(each: "NodeStatus") -> str:
     if each.problem:
         return f"off: {each.problem}" if each.off else f"cannot be asked: {each.problem}"
     told = [
+        *([] if each.release else ["has no release"]),
         *([f"unfinished: {each.unfinished}"] if each.unfinished else []),
+        *([each.other] if each.other else []),
         *(f"drift: {what}" for what in each.drift),
         *(f"service {name} is unknown" for name in each.unknown),
         *(f"record: {what}" for what in each.broken),
         *([each.went_back] if each.went_back else []),
     ]
-    return "; ".join(told) or ("as it should be" if each.release else "has no release")
+    return "; ".join(told) or "as it should be"
 
 
 def _in_short(each: "NodeStatus") -> str:

@@ -1,9 +1,9 @@
 """Checks of the release: the right one, complete, and as it was deployed."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from mt5crs.checks import Finding, Registry, failed, off, passed, warned
+from mt5crs.fleet.compatible import expected
 from mt5crs.fleet.inventory import Role
 from mt5crs.fleet.live.seen import Seen
 from mt5crs.fleet.observed import Changes
@@ -55,7 +55,7 @@ def same(seen: Seen) -> Iterator[Finding]:
     if not mine or not releases:
         return
     hub = next((each.node.name for each in seen.reached if each.node.role is Role.HUB), "")
-    wanted = releases.get(hub) or Counter(releases.values()).most_common(1)[0][0]
+    wanted = expected(releases, hub)
     with_it = sum(each == wanted for each in releases.values())
     if mine == wanted:
         yield passed(f"{mine}, as {with_it} of {len(releases)}")
