@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,18 @@ def test_a_history_is_written(tmp_path: Path) -> None:
     people = written(tables.history_table([("gtw", each) for each in STORY]), Form.TABLE)
     assert people.count("root@desk") == 3
     assert "2026-01-02 03:04:03" in people
+
+
+def test_a_reason_in_the_history_is_told_once(tmp_path: Path) -> None:
+    failed = replace(came(B, A, result="failed", at=4), why="not running: gateway (failed)")
+    rows = [
+        ("gtw", came(A, at=1)),
+        ("gtw", failed),
+        ("inf", replace(failed, time="2026-01-02T03:04:05Z")),
+        ("inf", replace(came(B, A, result="interrupted", at=6), why="interrupted")),
+    ]
+    assert tables.reasons(rows) == [
+        "gtw 2026-01-02 03:04:04, inf 2026-01-02 03:04:05: failed: not running: gateway (failed)"
+    ]
+    assert "not running" not in written(tables.history_table(rows), Form.TABLE)
+    assert "not running" in written(tables.history_table(rows), Form.CSV)

@@ -64,9 +64,8 @@ def history(
     seen, records = run_async(_seen(fleet))
     output.write(tables.history_table(merged(records)[-last:]))
     if output.form is Form.TABLE:
-        for name, each in merged(records)[-last:]:
-            if each.why and not each.came:
-                note(f"{name}: {tables.short(each.time)}: {each.result}: {each.why}")
+        for words in tables.reasons(merged(records)[-last:]):
+            note(words)
     for state in seen.states.values():
         if isinstance(state, NodeError):
             note(f"{state.message}: its record is not here")

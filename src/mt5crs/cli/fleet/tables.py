@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from mt5crs.cli.fleet.ending import alike
 from mt5crs.cli.output import Table, field
 
 if TYPE_CHECKING:
@@ -244,9 +245,17 @@ def history_table(rows: Sequence[tuple[str, "Deployment"]]) -> Table:
         field("release", "to"),
         field("result"),
         field("who"),
-        field("why", spare=True),
     )
     return Table("history", columns, HISTORY, told)
+
+
+def reasons(rows: Iterable[tuple[str, "Deployment"]]) -> list[str]:
+    """Return why deployments did not end well, for below the table: alike reasons once, with all of these."""
+    return alike(
+        (f"{name} {short(each.time)}", f"{each.result}: {each.why}", "")
+        for name, each in rows
+        if not each.came and each.why not in {"", each.result}
+    )
 
 
 def short(moment: str) -> str:
