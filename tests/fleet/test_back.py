@@ -225,7 +225,6 @@ def test_a_release_can_be_named_in_many_ways(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("to", "why"),
     [
-        ("9.9", f"it does not have 9.9, but {A}, {B}, {C}"),
         ("1.", f"1. may be {A} or {B} or {C}"),
     ],
 )
@@ -235,6 +234,25 @@ def test_a_release_that_is_not_there_or_not_clear_is_refused(tmp_path: Path, to:
     assert plan.nodes["inf"].why == (why,)
     assert plan.nodes["inf"].action is Action.REFUSED
     assert plan.blocked
+
+
+def test_a_release_that_no_node_knows_is_told_once(tmp_path: Path) -> None:
+    own = fleet(tmp_path)
+    plan = plan_back(own, everywhere(own, C, B, A), records(own), to="9.9")
+    assert plan.problem == "no node has or had a release 9.9"
+    assert "--to 9.9" not in plan.hint
+    assert all("builds it there" not in each.hint for each in plan.nodes.values())
+    assert f"{A}, {B}, {C}" in plan.hint
+
+
+def test_a_release_that_was_there_is_brought_again(tmp_path: Path) -> None:
+    own = fleet(tmp_path)
+    plan = plan_back(own, everywhere(own, C, B), records(own), to="1.0.0")
+    assert plan.nodes["inf"].why == (f"it does not have 1.0.0, but {B}, {C}",)
+    assert plan.nodes["inf"].hint == "`mt5crs fleet sync --to aaaaaaaaaaaa` builds it there again"
+    wheel = "1.0.0-w0123456789ab"
+    states = {**everywhere(own, C, B), "gpu": has(own, "gpu", C, wheel)}
+    assert "--wheel" in plan_back(own, states, {}, to=wheel).nodes["inf"].hint
 
 
 def test_a_release_that_was_removed_or_is_not_complete_is_refused(tmp_path: Path) -> None:

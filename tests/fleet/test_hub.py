@@ -186,7 +186,19 @@ def test_a_source_that_is_not_there_is_told(
         released(hub, repository=repository, revision=revision)
     assert kind(found) == code
     assert found.value.hint
-    assert ("branches there: main" in found.value.hint) is (revision == "nightly")
+    assert ("branches there: main; no tags there" in found.value.hint) is (revision == "nightly")
+
+
+def test_tags_are_named_to_who_asks_for_an_unknown_revision(hub: Hub) -> None:
+    git = Git(hub.path / "tagged")
+    for number in range(10):
+        git.commit(f"Release 1.{number}", {"a": str(number)})
+        git("tag", f"v1.{number}")
+    with pytest.raises(NodeError) as found:
+        hub.do("revision", repository="tagged", revision="0.1.0")
+    names = found.value.hint.partition("tags there: ")[2].partition(";")[0]
+    assert names.endswith(" and 2 more")
+    assert {"v1.0", "v1.9"} & {*names.removesuffix(" and 2 more").split(", ")}
 
 
 def test_what_was_never_committed_is_told(hub: Hub, small: Git) -> None:

@@ -16,7 +16,7 @@ from mt5crs.fleet.plan import Action, NodePlan, Plan, State, Step, stages_of, un
 from mt5crs.fleet.record import Deployment, Record, latest, previous
 from mt5crs.fleet.ssh import NodeError
 
-BRING = "`mt5crs fleet sync --to {}` builds it there again"
+ANOTHER = "they know {}; `mt5crs fleet sync --to REV` brings a branch, a tag or a commit of HUB"
 SHOWN = "`mt5crs fleet history` shows what was done, `mt5crs fleet status` what nodes have"
 NOTED = {
     "settings.inventory": "the inventory is newer than the release that the node went back to",
@@ -63,11 +63,15 @@ def plan_back(
     done = {name: records.get(name, Record()).deployments for name in names}
     current = {name: state.current for name, state in states.items() if isinstance(state, NodeState)}
     undone = "" if to else latest(done, current)
-    nodes = {name: _node(fleet, name, states[name], done[name], to, undone) for name in names}
+    known = _known(states, records)
+    nodes = {name: _node(fleet, name, states[name], done[name], to, undone, known) for name in names}
     if not undone and not to and all(each.action in {Action.NOTHING, Action.OFF} for each in nodes.values()):
         problem = "there is nothing to take back: no release was brought to these nodes"
         return Plan("rollback", nodes, (), fleet, problem=problem, hint=SHOWN)
     made = whole("rollback", fleet, nodes, stages_of(fleet, names, backwards=True), states)
+    if to and not any(_means(id_, to) for id_ in known):
+        hint = ANOTHER.format(", ".join(known)) if known else SHOWN
+        return replace(made, problem=f"no node has or had a release {to}", hint=hint)
     hurt = made.those(Action.REFUSED, Action.DOWN)
     if hurt and not made.those(Action.CHANGE) and all(each.why == (_none_before(each),) for each in hurt):
         only_one = f"there is nothing to take back: no node had a release before {undone}"
@@ -87,8 +91,7 @@ def unfit(made: Plan, files: Mapping[str, Sequence[str]]) -> Plan:
         if each.action is not Action.CHANGE or not files.get(each.node.name):
             return each
         why = f"{each.release} is damaged there: {'; '.join(files[each.node.name])}"
-        hint = BRING.format(each.release.rpartition("-")[2])
-        return replace(each, action=Action.REFUSED, steps=(), why=(why,), hint=hint)
+        return replace(each, action=Action.REFUSED, steps=(), why=(why,), hint=_bring(each.release))
 
     return replace(made, nodes={name: node(each) for name, each in made.nodes.items()})
 
@@ -97,8 +100,34 @@ def _none_before(each: NodePlan) -> str:
     return f"it had nothing before {each.current}"
 
 
+def _known(states: Mapping[str, State], records: Mapping[str, Record]) -> list[str]:
+    """Return all releases that nodes have or had, as far as they can be asked."""
+    found: set[str] = set()
+    for state in states.values():
+        if isinstance(state, NodeState):
+            found.update((*state.releases, *state.incomplete))
+    for record in records.values():
+        for each in record.deployments:
+            found.update((each.release, each.before))
+    return sorted(found - {""})
+
+
+def _bring(id_: str) -> str:
+    """Return what to do to have a release on a node again."""
+    commit = id_.rpartition("-")[2]
+    if commit.startswith("w"):
+        return "`mt5crs fleet sync --wheel PATH`, with the wheel that it was made of, builds it there again"
+    return f"`mt5crs fleet sync --to {commit}` builds it there again"
+
+
 def _node(
-    fleet: Fleet, name: str, state: State, deployments: Sequence[Deployment], to: str, undone: str
+    fleet: Fleet,
+    name: str,
+    state: State,
+    deployments: Sequence[Deployment],
+    to: str,
+    undone: str,
+    known: Sequence[str],
 ) -> NodePlan:
     node = fleet.nodes[name]
     if isinstance(state, NodeError):
@@ -109,7 +138,7 @@ def _node(
     if not to and state.current != undone and state.unfinished is None:
         why = f"it does not have {undone}, which is taken back" if undone else "nothing was brought to it"
         return replace(base, why=(why,))
-    target, problem, hint = _named(state, to) if to else _before(state, deployments)
+    target, problem, hint = _named(state, to, known) if to else _before(state, deployments)
     if not problem:
         problem, hint = obstacle(node, state, builds=False)
     if not problem and (newer := unreadable(state, state.releases[target].about.files)):
@@ -148,7 +177,7 @@ def _before(state: NodeState, deployments: Sequence[Deployment]) -> tuple[str, s
     return _complete(state, target)
 
 
-def _named(state: NodeState, to: str) -> tuple[str, str, str]:
+def _named(state: NodeState, to: str, known: Sequence[str]) -> tuple[str, str, str]:
     """Return the release that somebody named, or why it is none."""
     found = sorted(id_ for id_ in {*state.releases, *state.incomplete} if _means(id_, to))
     if to in found or len(found) == 1:
@@ -156,14 +185,16 @@ def _named(state: NodeState, to: str) -> tuple[str, str, str]:
     if found:
         return "", f"{to} may be {' or '.join(found)}", "name one of these in full"
     there = ", ".join(sorted(state.releases)) or "nothing"
-    return "", f"it does not have {to}, but {there}", BRING.format(to)
+    elsewhere = [id_ for id_ in known if _means(id_, to)]
+    hint = _bring(elsewhere[0]) if len(elsewhere) == 1 else SHOWN
+    return "", f"it does not have {to}, but {there}", hint
 
 
 def _complete(state: NodeState, id_: str) -> tuple[str, str, str]:
     if id_ in state.releases:
         return id_, "", ""
     what = "is not complete there" if id_ in state.incomplete else "is not there any more"
-    return id_, f"{id_} {what}", BRING.format(id_.rpartition("-")[2])
+    return id_, f"{id_} {what}", _bring(id_)
 
 
 def _means(id_: str, text: str) -> bool:

@@ -17,7 +17,7 @@ ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY
 """Variables that would have git look at another repository."""
 
 NAMED = 8
-"""Branches that are named to who asked for one that is not there."""
+"""Branches, and tags, that are named to who asked for one that is not there."""
 MISTAKES = (
     (
         "dubious ownership",
@@ -162,16 +162,20 @@ class Repository:
         if answer.code:
             raise Failed(
                 f"{shown} is unknown",
-                f"set `[source] revision` in fleet.toml, or --to; {self._branches()}; fetch others",
+                f"set `[source] revision` in fleet.toml, or --to; {self._names()}; fetch others",
                 "unknown-revision",
             )
         return self.commits(["--no-walk", answer.out.strip()])[0]
 
-    def _branches(self) -> str:
-        """Return which branches there are, in words."""
-        names = self.try_("for-each-ref", "--format=%(refname:short)", "refs/heads").out.split()
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        return f"branches there: {', '.join(names[:NAMED])}{more}" if names else "there is no branch there"
+    def _names(self) -> str:
+        """Return which branches and tags there are, in words; of tags the newest first."""
+        told: list[str] = []
+        for kind, where in (("branches", "refs/heads"), ("tags", "refs/tags")):
+            asked = ("for-each-ref", "--format=%(refname:strip=2)", "--sort=-creatordate", where)
+            names = self.try_(*asked).out.split()
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            told.append(f"{kind} there: {', '.join(names[:NAMED])}{more}" if names else f"no {kind} there")
+        return "; ".join(told)
 
     def commits(self, arguments: Sequence[str]) -> list[Commit]:
         """Return the commits that arguments of `git log` select."""
