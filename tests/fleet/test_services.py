@@ -18,7 +18,7 @@ import pytest
 
 from mt5crs import Client
 from mt5crs.fleet.inventory import Fleet
-from mt5crs.fleet.node import services
+from mt5crs.fleet.node import deployed, services
 from mt5crs.fleet.node.keeper import Log, pause, words
 from mt5crs.fleet.node.kept import Kept, holding, read
 from mt5crs.fleet.node.operations import OPERATIONS, Failed
@@ -352,6 +352,22 @@ def test_a_gateway_that_cannot_listen_is_told_with_its_reason(node: Node) -> Non
     meant = {"gateway": {"command": "mt5crs gateway --terminal simulated --host 203.0.113.1"}}
     assert act(node.place, "start", meant, said.append) == {"gateway": "failed"}
     assert any("--insecure" in line or "keys" in line for line in said)
+
+
+def test_a_deployment_says_why_a_service_did_not_come_up(node: Node) -> None:
+    def why(command: str) -> str:
+        with pytest.raises(Failed) as found:
+            deployed.bring(node.place, {"x": {"command": command, "settle": 0.2}}, lambda _text: None)
+        return f"{found.value.what} [{found.value.hint}]"
+
+    without_keys = why("mt5crs gateway --terminal simulated --keys keys")
+    assert without_keys.startswith("not running: x (failed: keys/gateway.json cannot be read: No such file")
+    assert "`mt5crs keys init`" in without_keys.partition("[")[2]
+    assert why("python -c 'raise KeyError(5)'") == "not running: x (failed: KeyError: 5) []"
+    silent = why("python -c 'import sys; sys.exit(3)'")
+    assert silent == "not running: x (failed: it ended by itself with exit code 3) []"
+    assert len(why("python -c 'import sys; sys.exit(5000 * str(1))'")) < 250
+    assert "it cannot be begun: [Errno 2] No such file" in why("nothing")
 
 
 def test_without_a_release_nothing_is_begun(node: Node) -> None:

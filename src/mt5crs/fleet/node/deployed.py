@@ -8,7 +8,8 @@ is known to us but this. So the services of the last deployment that ended well 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ Services = Mapping[str, Mapping[str, Any]]
 KEEPER = "keeper"
 RUNNING = "running"
 STOPPED = "stopped"
+
+OWN = re.compile(r"\S+Z keeper: ")
+"""How a line of a log begins that the keeper wrote."""
+ERROR, HINT = "error: ", "hint: "
+"""How our own programs begin a line that says why they end, and what to do."""
+SHOWN = 200
+"""Characters of what a program said that a failure has."""
 
 
 def keep(place: Place, wanted: Services) -> None:
@@ -67,20 +75,52 @@ def bring(place: Place, wanted: Services, tell: Tell) -> None:
     """Restart services and look at them.
 
     Raises:
-        Failed: Some do not run; each of them was tried.
+        Failed: Some do not run, with what each said last; each of them was tried.
     """
     wrong: list[str] = []
+    hints: list[str] = []
     for name, service in wanted.items():
+        heard: list[str] = []
+
+        def hear(text: str, heard: list[str] = heard) -> None:
+            heard.append(text)
+            tell(text)
+
         try:
-            services.act(place, "restart", {name: service}, tell)
+            services.act(place, "restart", {name: service}, hear)
             state = services.act(place, "status", {name: service}, tell).get(name, "unknown")
-        except (Failed, OSError) as error:  # noqa: PERF203 - each is tried
+        except (Failed, OSError) as error:
             wrong.append(f"{name} ({error})")
         else:
             if state != RUNNING:
-                wrong.append(f"{name} ({state})")
+                why, hint = reason(name, heard)
+                wrong.append(f"{name} ({state}: {why})" if why else f"{name} ({state})")
+                hints += [hint] if hint else []
     if wrong:
-        raise Failed(f"not running: {', '.join(wrong)}", code="service")
+        raise Failed(f"not running: {', '.join(wrong)}", "; ".join(dict.fromkeys(hints)), code="service")
+
+
+def reason(name: str, heard: Sequence[str]) -> tuple[str, str]:
+    """Return why a service did not come up and what it says to do, from what its manager told; short.
+
+    Args:
+        name: The service.
+        heard: What was told: of a keeper how it ended, then the end of its log, in which lines of the keeper
+            stand around those of the program.
+    """
+    mark = f"{name}: {services.LOGGED}"
+    log = [line[len(mark) :] for line in heard if line.startswith(mark)]
+    ended = next((line[len(name) + 2 :] for line in reversed(heard) if not line.startswith(mark)), "")
+    said: list[str] = []
+    for line in reversed(log[:-1] if log and OWN.match(log[-1]) else log):
+        if OWN.match(line):  # what stands before that was said by a program before this one
+            break
+        said.insert(0, line.strip())
+    hint = next((line[len(HINT) :] for line in reversed(said) if line.startswith(HINT)), "")
+    errors = [line[len(ERROR) :] for line in said if line.startswith(ERROR)]
+    plain = [line for line in said if line and not line.startswith(HINT)]
+    why = (errors or plain or [ended if log else ""])[-1]
+    return why if len(why) <= SHOWN else f"{why[:SHOWN]}...", hint
 
 
 def end(place: Place, unwanted: Services, tell: Tell) -> None:

@@ -29,6 +29,8 @@ FOLLOWED = 16
 """How many requests before it a request names, so that who asked for these finds it."""
 LINES = 12
 """Lines of a log that tell why a service failed."""
+LOGGED = "| "
+"""Stands before each of these."""
 STATES = {"running": "running", "failed": "failed", "stopped": "stopped"}
 """What a keeper's states are for others; "unknown" is what passes: starting, stopping."""
 RUN = Path("/run/systemd/system")
@@ -147,7 +149,7 @@ def _kept(place: Place, do: str, name: str, service: Mapping[str, Any], tell: Te
     if state["state"] == "failed":
         tell(f"{name}: {state['error']}")
         for line in _last_lines(kept.log):
-            tell(f"{name}: | {line}")
+            tell(f"{name}: {LOGGED}{line}")
     return STATES[state["state"]]
 
 
