@@ -152,6 +152,23 @@ def test_drift_of_settings_is_found_and_repaired(tmp_path: Path, changes: dict[s
     assert made.nodes["inf"].drift == made.nodes["inf"].why == (why,)
 
 
+@pytest.mark.parametrize(
+    ("kind", "why", "hint"),
+    [
+        ("read-only", "the file system of /opt/mt5-crs is read-only", "findmnt -T /opt/mt5-crs"),
+        ("permission", "root may not write to /opt/mt5-crs", "install -d -o root -m 700 /opt/mt5-crs"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_refuses_it(
+    tmp_path: Path, kind: str, why: str, hint: str
+) -> None:
+    own = fleet(tmp_path)
+    made = planned(own, all_nodes(own, lambda node: state(node, unwritable=kind)))
+    assert made.nodes["inf"].action is Action.REFUSED
+    assert made.nodes["inf"].why == (why,)
+    assert hint in made.nodes["inf"].hint
+
+
 def test_what_the_inventory_does_not_name_is_the_nodes_own(tmp_path: Path) -> None:
     own = fleet(tmp_path)
     states = all_nodes(own, lambda each: at_rest(own, each))

@@ -44,6 +44,7 @@ def test_a_node_that_has_nothing(tmp_path: Path) -> None:
     assert (found.unfinished, found.journals, found.services) == (None, {}, {})
     assert found.free > 0
     assert found.python.has_venv
+    assert found.unwritable == ""
     assert not path.exists()
 
 

@@ -450,6 +450,21 @@ def test_a_full_disk_is_told_with_the_room_that_is_left(inf: Machine) -> None:
     assert failing(node).kind == "no-space"
 
 
+def test_a_read_only_file_system_is_told(inf: Machine) -> None:
+    inf.run("mkdir -p /srv/fixed && mount -t tmpfs none /srv/fixed")
+    node = node_of(inf, path="/srv/fixed")
+    assert on(node, _ask) == {"have": []}  # so the program is there
+    inf.run("mount -o remount,ro /srv/fixed")
+    state = on(node, lambda connection: connection.ask("probe", env_names=[]))
+    assert state["unwritable"] == "read-only"
+    error = failing(node, lambda connection: connection.put(b"pins"))
+    assert error.kind == "read-only"
+    assert error.message == "inf: the file system of /srv/fixed is read-only"
+    assert "findmnt -T /srv/fixed" in error.hint
+    inf.run("mount -o remount,rw /srv/fixed && rm -rf /srv/fixed/.fleet && mount -o remount,ro /srv/fixed")
+    assert failing(node).kind == "read-only"
+
+
 # --- the end ----------------------------------------------------------------------------------------------
 
 

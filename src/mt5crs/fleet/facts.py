@@ -127,6 +127,7 @@ class NodeState(Struct, frozen=True):
         env_trouble: Why `.env` cannot be read; empty where it can.
         previous: The release in use before the current one that is still there; "" for none.
         record_problems: What is wrong with the record, in words.
+        unwritable: Why its folder cannot be written to: `read-only`, `permission`; empty where it can.
     """
 
     time: float
@@ -146,6 +147,7 @@ class NodeState(Struct, frozen=True):
     env_trouble: str = ""
     previous: str = ""
     record_problems: tuple[str, ...] = ()
+    unwritable: str = ""
 
 
 class Have(Struct, frozen=True):

@@ -22,6 +22,8 @@ Read = Callable[[int, int], Awaitable[bytes]]
 """Returns so many bytes from that place on, fewer at the end."""
 PIECE = 4 << 20
 """Bytes that are read and written at once."""
+READ_ONLY = 1
+"""The flag of a file system that cannot be written to (`statvfs@openssh.com`)."""
 
 
 class Files:
@@ -206,10 +208,14 @@ class Files:
         if isinstance(error, asyncssh.SFTPPermissionDenied):
             what = f"{user} may not write to {path}"
             return NodeError(name, what, hint=shell.owned(self.node, user), kind="permission")
+        if await self._is_read_only(path):
+            what, hint = shell.unwritable(self.node, "read-only", user)
+            return NodeError(name, what, hint=hint, kind="read-only")
         free = await self._free(where)
         if free is not None and free < max(size, 1 << 16):
             return self._no_room(path, free)
-        return NodeError(name, f"{path} cannot be written: {error.reason or error}", kind="sftp")
+        what = f"{path} cannot be written, and its SFTP server says no more than: {error.reason or error}"
+        return NodeError(name, what, hint=f"try there, as {user}: touch {path}", kind="sftp")
 
     def _no_room(self, path: str, free: int) -> NodeError:
         what = f"there is no room for {path}: {free / 1e6:,.1f} MB are free"
@@ -227,6 +233,18 @@ class Files:
             return await soon(self._sftp.isdir(shell.by_sftp(self.node, path)))
         except LOST:
             return False
+
+    async def _is_read_only(self, path: str) -> bool:
+        """Return whether the file system is read-only where a path is, or would be."""
+        where = PurePosixPath(shell.by_sftp(self.node, path))
+        for each in (where, *where.parents):
+            try:
+                return bool((await soon(self._sftp.statvfs(str(each)))).flags & READ_ONLY)
+            except asyncssh.SFTPNoSuchFile:  # noqa: PERF203 - then it is made in the one above
+                continue
+            except LOST:
+                break
+        return False
 
     async def _free(self, path: str) -> int | None:
         try:

@@ -2,6 +2,7 @@
 
 from mt5crs.fleet.facts import NodeState
 from mt5crs.fleet.inventory import Fleet, Node, Role
+from mt5crs.fleet.shell import unwritable
 
 OLDEST = (3, 10)
 """The oldest Python that releases run on."""
@@ -16,6 +17,8 @@ def obstacle(node: Node, state: NodeState, *, builds: bool) -> tuple[str, str]:
     python = state.python
     if state.os != node.os:
         return f"it runs {state.os}, the inventory says {node.os}", f'os = "{state.os}" in its table'
+    if state.unwritable:
+        return unwritable(node, state.unwritable, state.user)
     if state.env_trouble:  # the switch merges our lines into it
         return state.env_trouble, f"mend {node.path}/.env there: a text in UTF-8 that {state.user} can read"
     if not builds:

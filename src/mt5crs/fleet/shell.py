@@ -38,3 +38,19 @@ def owned(node: Node, user: str) -> str:
     if node.os == "windows":
         return f"there: mkdir {node.path}, then icacls {node.path} /grant {user}:(OI)(CI)M"
     return f"there: sudo install -d -o {user} -m 700 {node.path}"
+
+
+def unwritable(node: Node, why: str, user: str) -> tuple[str, str]:
+    """Return what it means that a node's folder cannot be written to, and what to do about it.
+
+    Args:
+        node: The node.
+        why: `read-only` where its file system is, or `permission`.
+        user: Who we are there.
+    """
+    if why != "read-only":
+        return f"{user} may not write to {node.path}", owned(node, user)
+    return (
+        f"the file system of {node.path} is read-only",
+        f"there: findmnt -T {node.path} tells which one it is, dmesg whether a fault of the disk made it so",
+    )

@@ -114,3 +114,15 @@ def free(path: Path) -> int:
 def private_folder(path: Path) -> None:
     """Make a folder that its owner alone can look into, unless it is there."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def unwritable(path: Path) -> str:
+    """Return why a folder cannot be written to: `read-only` (its file system), `permission`; "" if it can.
+
+    Of one that is not there, it is said of the folder that it would be made in.
+    """
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    if hasattr(os, "statvfs") and os.statvfs(str(path)).f_flag & os.ST_RDONLY:
+        return "read-only"
+    return "" if os.access(str(path), os.W_OK | os.X_OK) else "permission"

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import envfile, headers, record, services, settings
-from .files import free
+from .files import free, unwritable
 from .operations import Failed, Tell, operation
 from .place import Place
 
@@ -41,6 +41,7 @@ def probe(place: Place, request: Mapping[str, Any], tell: Tell) -> dict[str, Any
             "has_venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
         },
         "free": free(place.path),
+        "unwritable": next(filter(None, map(unwritable, (place.path, place.own, place.releases))), ""),
         "current": place.current_id(),
         "releases": releases,
         "incomplete": incomplete,
