@@ -6,6 +6,7 @@ import socket
 
 import asyncssh
 import pytest
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_CONNECT_FAILED
 
 from mt5crs.fleet.inventory import Node, Role
 from mt5crs.fleet.login import unreachable
@@ -35,7 +36,7 @@ def refused(*numbers: int) -> OSError:
             OSError(errno.EIO, "Input/output error"),
             "10.0.0.4 port 22 cannot be reached: [Errno 5] Input/output",
         ),
-        (asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "No route to host"), "hub finds no way to"),
+        (asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, "No route to host"), "hub finds no way to"),
     ],
 )
 def test_it_is_told_in_words_what_is_in_the_way(error: Exception, told: str) -> None:
@@ -47,7 +48,7 @@ def test_it_is_told_in_words_what_is_in_the_way(error: Exception, told: str) -> 
 
 
 def test_a_way_that_is_forbidden_is_no_node_that_is_off() -> None:
-    error = asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+    error = asyncssh.ChannelOpenError(OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
     found = unreachable(NODE, error)
     assert found.kind == "forbidden"
     assert "AllowTcpForwarding" in found.hint

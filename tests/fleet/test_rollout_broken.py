@@ -78,12 +78,20 @@ def test_a_release_that_breaks_on_one_node_comes_to_no_other_or_to_all_others(fl
     assert stopped.code == 1, stopped
     assert results(stopped) == {"gtw": "skipped", "inf": "failed"}
     assert "it does not work here" in stopped.err
+    assert "each is on what it ran" in stopped.err
+    assert "fleet rollback" not in stopped.err
     assert fleet.here() == dict.fromkeys(NODES, fleet.ids["1.0.0"])
     went_on = fleet.world.sync("1.2.0", *nodes, "--on-failure", "continue")
     assert went_on.code == 1, went_on
     assert results(went_on) == {"gtw": "done", "inf": "failed"}
     assert fleet.here()["gtw"] == fleet.ids["1.2.0"]
     assert fleet.here()["inf"] == fleet.ids["1.0.0"]
+    assert "fleet rollback" in went_on.err
+    told = fleet.world.run("fleet", "status", "--json")
+    assert told.code == 1, told
+    other = {row["node"]: row["other"] for row in told.json}
+    assert other["gtw"] == f"not {fleet.ids['1.0.0']}, as on hub"
+    assert not other["inf"]
 
 
 def test_a_gateway_does_not_leave_its_clients_behind(fleet: Fleet) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from mt5crs.fleet.failure import NodeError
 from mt5crs.fleet.hostkeys import fingerprint
@@ -152,7 +153,7 @@ def _no_way(node: Node, where: str, error: asyncssh.ChannelOpenError) -> NodeErr
 
     One that may not lead there is no node that is off: it would stay so when the other is on.
     """
-    if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+    if error.code == OPEN_ADMINISTRATIVELY_PROHIBITED:
         text = f"{node.through} may not lead to {where}"
         return NodeError(node.name, text, hint=FORWARDING.format(node.through), kind="forbidden")
     text = f"{node.through} finds no way to {where}: {error.reason}"

@@ -41,7 +41,9 @@ def probe(place: Place, request: Mapping[str, Any], tell: Tell) -> dict[str, Any
             "has_venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
         },
         "free": free(place.path),
-        "unwritable": next(filter(None, map(unwritable, (place.path, place.own, place.releases))), ""),
+        "unwritable": next(
+            (why for each in (place.path, place.own, place.releases) if (why := unwritable(each))), ""
+        ),
         "current": place.current_id(),
         "releases": releases,
         "incomplete": incomplete,
