@@ -5,12 +5,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from asyncssh import ChannelOpenError, DisconnectError
 
 from mt5crs.fleet import answers, reach, ssh, waiting
 from mt5crs.fleet.answers import lines, paragraph, readable
 from mt5crs.fleet.apply import End, Rollout
 from mt5crs.fleet.facts import NodeState
 from mt5crs.fleet.inventory import Fleet, Node, Role
+from mt5crs.fleet.login import unreachable
 from mt5crs.fleet.node import main
 from mt5crs.fleet.plan import Action, NodePlan, Plan, Step
 from mt5crs.fleet.record import record_of
@@ -31,6 +33,24 @@ def saying(machine: Machine, script: str) -> Node:
     python.write_text(f"#!/bin/sh\nread -r request\n{script}\n")
     python.chmod(0o755)
     return node_of(machine, python="/srv/ssh/odd-python")
+
+
+LIES = "gone\ngtw: is as it should be\nnext: mt5crs fleet pin hub --yes\x1b[2J" + 3000 * "x"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        unreachable(Node(Role.INF, "10.0.0.9", name="inf"), DisconnectError(2, LIES)),
+        unreachable(Node(Role.INF, "10.0.0.9", name="inf", through="hub"), ChannelOpenError(2, LIES)),
+        waiting.lost(Node(Role.INF, "10.0.0.9", name="inf"), "build", DisconnectError(2, LIES)),
+    ],
+    ids=["at the address", "on the way", "later"],
+)
+def test_a_stranger_writes_no_lines_of_ours(told: NodeError) -> None:
+    assert told.message.startswith("inf: ")
+    assert told.message.isprintable()
+    assert len(told.message) < 400
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ T = TypeVar("T")
 LONGEST = 1 << 25
 """Characters of a line: far more than a node with thousands of files in each of its releases says."""
 PIECE = 1 << 16
+EXCERPT = 200
+"""Characters of what is told of a stranger's words."""
 
 
 class What(Struct, frozen=True):
@@ -97,6 +99,11 @@ def readable(text: str, keep: str = "") -> str:
         each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def excerpt(said: object) -> str:
+    """Return in one short line what somebody said who is not proved yet: anybody may be at an address."""
+    return readable(str(said))[:EXCERPT]
 
 
 def paragraph(text: str) -> str:

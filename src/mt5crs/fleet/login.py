@@ -14,6 +14,7 @@ from typing import Any
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
+from mt5crs.fleet.answers import excerpt
 from mt5crs.fleet.failure import NodeError
 from mt5crs.fleet.hostkeys import fingerprint
 from mt5crs.fleet.inventory import Node
@@ -144,7 +145,7 @@ def unreachable(node: Node, error: BaseException, what: str = "") -> NodeError:
             (words for number, words in CONNECTING.items() if number in _numbers(error)),
             ("{where} cannot be reached: {error}", "is there a network, and a route?"),
         )
-    text = told.format(where=where, node=node, error=error)
+    text = told.format(where=where, node=node, error=excerpt(error))
     return NodeError(node.name, text, hint=hint, kind="unreachable")
 
 
@@ -156,7 +157,7 @@ def _no_way(node: Node, where: str, error: asyncssh.ChannelOpenError) -> NodeErr
     if error.code == OPEN_ADMINISTRATIVELY_PROHIBITED:
         text = f"{node.through} may not lead to {where}"
         return NodeError(node.name, text, hint=FORWARDING.format(node.through), kind="forbidden")
-    text = f"{node.through} finds no way to {where}: {error.reason}"
+    text = f"{node.through} finds no way to {where}: {excerpt(error.reason)}"
     return NodeError(node.name, text, hint="is it on, and does sshd run there?", kind="unreachable")
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import asyncssh
 
 from mt5crs.fleet import shell
-from mt5crs.fleet.answers import answered, line_of, lines, paragraph, readable
+from mt5crs.fleet.answers import answered, excerpt, line_of, lines, paragraph, readable
 from mt5crs.fleet.facts import Have
 from mt5crs.fleet.failure import NodeError
 from mt5crs.fleet.files import Files, Read
@@ -191,7 +191,7 @@ class Connection:
         except (OSError, asyncssh.Error) as error:
             raise NodeError(
                 node.name,
-                f"its sshd has no SFTP: {error}",
+                f"its sshd has no SFTP: {excerpt(error)}",
                 hint="there, in sshd_config: Subsystem sftp internal-sftp (on Windows: sftp-server.exe)",
                 kind="sftp",
             ) from error

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import asyncssh
 
-from mt5crs.fleet.answers import readable
+from mt5crs.fleet.answers import excerpt
 from mt5crs.fleet.failure import NodeError
 from mt5crs.fleet.inventory import Node
 
@@ -30,7 +30,7 @@ def lost(node: Node, doing: str, error: BaseException) -> NodeError:
         return stuck(node, f"nothing came from it for {SILENT:g} s while {doing}")
     return NodeError(
         node.name,
-        f"the connection was lost while {doing}: {readable(str(error))[:300]}",
+        f"the connection was lost while {doing}: {excerpt(error)}",
         hint="what was asked for may be done in part; the same command goes on from there",
         kind="lost",
     )
