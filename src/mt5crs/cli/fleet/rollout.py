@@ -195,7 +195,8 @@ def _carry(
             watch.end()
             for plan, rollout in begun:
                 _result(output, plan, list(rollout.outcomes.values()))
-            note("interrupted: nodes are as the table says; the same command finishes what is unfinished")
+            as_they_are = "nodes are as the table says; the same command finishes what is unfinished"
+            note(f"interrupted: {as_they_are if begun else 'nothing was begun'}")
             if at_hub is not None:
                 note("HUB's repository was not taken back, because not all nodes went back")
             raise
