@@ -297,7 +297,7 @@ def test_a_program_that_stays_does_not_take_the_connection_along(
 ) -> None:
     monkeypatch.setattr(ssh, "STUCK", 0.3)
     deaf = inf.ssh / "deaf-python"
-    deaf.write_text("#!/bin/sh\ntrap '' HUP TERM PIPE\necho '{\"done\": 5}'\nexec sleep 600\n")
+    deaf.write_text("#!/bin/sh\ntrap '' HUP TERM PIPE\necho '{\"done\": 5}'\nexec sleep 3\n")
     deaf.chmod(0o755)
 
     async def twice(connection: Connection) -> bool:

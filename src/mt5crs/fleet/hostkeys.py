@@ -94,13 +94,14 @@ async def _offered(
     import asyncssh
 
     from mt5crs.fleet.login import unreachable
+    from mt5crs.fleet.waiting import within
 
     try:
-        key = await asyncio.wait_for(
+        key = await within(
+            seconds,
             asyncssh.get_server_host_key(
                 node.address, node.port, tunnel=tunnel, server_host_key_algs=[kind], config=None
             ),
-            seconds,
         )
     except (OSError, asyncssh.Error, asyncio.TimeoutError) as error:
         raise unreachable(node, error) from error

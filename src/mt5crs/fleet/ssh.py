@@ -21,7 +21,7 @@ from mt5crs.fleet.hostkeys import algorithms, pinned
 from mt5crs.fleet.inventory import Node
 from mt5crs.fleet.login import Passphrase, changed, me, own_keys, refused, unreachable
 from mt5crs.fleet.node.program import packed
-from mt5crs.fleet.waiting import LOST, SILENT, lost, soon, stuck
+from mt5crs.fleet.waiting import LOST, SILENT, lost, soon, stuck, within
 
 Tell = Callable[[str], None]
 __all__ = ("Connection", "NodeError", "Remote", "Tell")
@@ -160,7 +160,8 @@ class Connection:
         own = await own_keys(node, passphrase)
         trusted = [asyncssh.import_public_key(key) for key in keys]
         try:
-            connection = await asyncio.wait_for(
+            connection = await within(
+                CONNECT,
                 asyncssh.connect(
                     node.address,
                     node.port,
@@ -175,7 +176,6 @@ class Connection:
                     keepalive_interval=KEEPALIVE,
                     keepalive_count_max=UNANSWERED,
                 ),
-                CONNECT,
             )
         except asyncssh.PermissionDenied as error:
             raise refused(node) from error
@@ -185,7 +185,7 @@ class Connection:
             raise unreachable(node, error) from error
         stack.push_async_callback(_leave, connection)
         try:
-            sftp = await asyncio.wait_for(connection.start_sftp_client(), CONNECT)
+            sftp = await within(CONNECT, connection.start_sftp_client())
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise unreachable(node, error, "SFTP") from error
         except (OSError, asyncssh.Error) as error:
@@ -204,7 +204,7 @@ class Connection:
         """
         limit = LONGEST if operation in READING else None
         try:
-            return await asyncio.wait_for(self._ask(operation, tell, request), limit)
+            return await within(limit, self._ask(operation, tell, request))
         except (TimeoutError, asyncio.TimeoutError) as error:
             what = f"{operation} was not done in {LONGEST:g} s"
             raise stuck(self.node, what) from error
@@ -266,7 +266,7 @@ class Connection:
         finally:
             process.close()
             try:
-                await asyncio.wait_for(process.wait_closed(), patience)
+                await within(patience, process.wait_closed())
             except (TimeoutError, asyncio.TimeoutError):
                 process.channel.abort()  # and not the connection: other nodes may be reached through it
 
@@ -354,6 +354,6 @@ async def _leave(connection: asyncssh.SSHClientConnection) -> None:
     """Close a connection, whatever the other side does."""
     connection.close()
     try:
-        await asyncio.wait_for(connection.wait_closed(), STUCK)
+        await within(STUCK, connection.wait_closed())
     except (TimeoutError, asyncio.TimeoutError):
         connection.abort()

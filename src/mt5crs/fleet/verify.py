@@ -20,6 +20,7 @@ from mt5crs.fleet.live.seen import gateway_host, gateway_ports
 from mt5crs.fleet.observed import Observed
 from mt5crs.fleet.reach import reach, services_of
 from mt5crs.fleet.ssh import NodeError, Remote
+from mt5crs.fleet.waiting import within
 
 Remotes: TypeAlias = Mapping[str, Remote | NodeError]
 """Nodes by name; in place of one that was not reached, why."""
@@ -82,7 +83,7 @@ async def _look(fleet: Fleet, name: str, remote: Remote | NodeError, others: Map
     if isinstance(remote, NodeError):
         return Seen(fleet, node, failure=_failure(remote), others=others)
     try:
-        return await asyncio.wait_for(_asked(fleet, node, remote, others), DEADLINE)
+        return await within(DEADLINE, _asked(fleet, node, remote, others))
     except NodeError as error:
         return Seen(fleet, node, failure=_failure(error), others=others)
     except asyncio.TimeoutError:

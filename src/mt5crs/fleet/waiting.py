@@ -19,9 +19,33 @@ LOST = (OSError, asyncssh.Error, asyncio.TimeoutError)
 T = TypeVar("T")
 
 
+async def within(seconds: float | None, doing: Awaitable[T]) -> T:
+    """Wait for something, so long; then it is cancelled, and waited for until it has ended.
+
+    As `asyncio.wait_for`, which before Python 3.12 forgets that the caller was cancelled where what it waits
+    for is done at that very moment: who talks without end would be listened to without end.
+
+    Raises:
+        asyncio.TimeoutError: It was not done by then.
+    """
+    task = asyncio.ensure_future(doing)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        is_late = not task.done()
+        if is_late:
+            task.cancel()
+            await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # where we are cancelled nobody else asks for it
+    if is_late and task.cancelled():
+        raise asyncio.TimeoutError
+    return task.result()
+
+
 async def soon(doing: Awaitable[T]) -> T:
     """Wait for something that takes no time, or of which something comes now and then."""
-    return await asyncio.wait_for(doing, SILENT)
+    return await within(SILENT, doing)
 
 
 def lost(node: Node, doing: str, error: BaseException) -> NodeError:
