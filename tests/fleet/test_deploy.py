@@ -421,13 +421,19 @@ def test_variables_of_the_newer_release_go_with_it(node: Node) -> None:
 
 
 def test_what_was_left_is_removed(node: Node) -> None:
-    left = [node.place.backups / "trial", node.place.backups / "room", node.path / "..env-abcd_123"]
+    left = [
+        node.place.backups / "trial",
+        node.place.backups / "room",
+        node.place.own / ".record.head-abcd_123",
+        node.path / "..env-abcd_123",
+    ]
     for each in (*left, node.place.backups / "0123.before.json", node.path / "..env.mt5crs-back"):
         each.write_text("left")
     node.deploy(B)
     kept = sorted(each.name for each in node.place.backups.iterdir() if each.suffix != ".env")
     assert kept == sorted([f"{A}.json", f"{B}.json", "services.json"])
     assert [*node.path.glob("..env*")] == []
+    assert not (node.place.own / ".record.head-abcd_123").exists()
 
 
 def test_a_file_that_the_release_cannot_read_is_refused_before_anything(node: Node) -> None:

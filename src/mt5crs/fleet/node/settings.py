@@ -114,6 +114,7 @@ def tidy(place: Place, needed: Collection[str] = ()) -> None:
     give_room(place)
     left = [trial(place), _draft(place, NEW), _draft(place, BACK), *place.path.glob("..env-????????")]
     left += [*place.backups.glob("*.before.json"), *place.backups.glob(".*-????????")]
+    left += place.own.glob(".*-????????")
     for each in left:
         if each.name not in needed:
             with suppress(OSError):
