@@ -40,7 +40,7 @@ from mt5crs.wire.codec import encode
 from mt5crs.wire.messages import Chunk, Credit, Receipt, Reply
 from tests.adversity.security.peer import NoAnswer
 from tests.adversity.security.relay import Relay
-from tests.adversity.security.scene import BUY, Scene
+from tests.adversity.security.scene import BUY, SPEED, Scene
 
 SHUT_OUT = 3.0
 """Seconds within which somebody whose entry was spoilt by hand must be shut out."""
@@ -165,13 +165,15 @@ def _revoked_and_downloading(scene: Scene) -> bool:
 
 def _revoked_and_listening(scene: Scene) -> bool:
     path = scene.key_file(Role.OBSERVER)
-    with scene.client(path, timeout=1.5) as thief:
+    with scene.client(path, timeout=1.5) as thief, scene.client(scene.folder / "owner.key") as owner:
         ticks = thief.ticks("EURUSD", seconds=30.0)
         next(ticks)
         _revoke(scene, path)
-        heard = time.monotonic()
-        for event in ticks:  # what was under way comes yet
-            if isinstance(event, TickBatch) and time.monotonic() > heard + 1.5:
+        latest = owner.symbol_info_tick("EURUSD")
+        assert latest is not None
+        late = latest.time_msc + 1500 * SPEED
+        for event in ticks:  # what was under way comes yet, however late: when it was made tells
+            if isinstance(event, TickBatch) and event.ticks["time_msc"][-1] > late:
                 return True
     return False
 

@@ -14,6 +14,8 @@ from tests.adversity.security.peer import Peer
 from tests.processes import Gateway
 
 BUY: dict[str, Any] = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
+SPEED = 20
+"""How much faster than by the clock its market goes."""
 POLICY = """
 [addresses]
 allow = ["127.0.0.1", "127.0.0.2", "127.0.0.4"]
@@ -72,7 +74,7 @@ class Scene:
             [
                 *("--keys", str(self.keys), "--journal", str(self.journal), "--policy", str(self.policy)),
                 *(("--state", str(folder / "account.state")) if keeps_account else ()),
-                *("--speed", "20", *options),
+                *("--speed", str(SPEED), *options),
             ],
             environment=environment(*without) if without else None,
         )
