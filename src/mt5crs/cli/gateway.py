@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 import sys
 import threading
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +14,6 @@ from mt5crs.cli.report import Failure, note
 from mt5crs.settings import Settings, address
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from mt5crs.gateway.config import GatewayConfig
     from mt5crs.gateway.server import Server
     from mt5crs.operation import Result
@@ -268,6 +264,7 @@ def _serve(
     about: list[str],
     stop_with_stdin: bool,
 ) -> None:
+    from mt5crs.gateway.process import on_signals
     from mt5crs.gateway.server import Server
 
     _make_room()
@@ -276,29 +273,13 @@ def _serve(
     except BaseException:
         terminal.close()
         raise
-    with _stopped_by_signals(server):
+    with on_signals(server.stop, last=True):  # `run` takes them over, and gives them back
         if stop_with_stdin:
             threading.Thread(target=_wait_for_stdin, args=(server,), daemon=True).start()
         if not config.is_loopback and config.keys is None:
             note(WARNING.format(where=address(config.host, server.port)))
         _announce(config, server, terminal, about)
         server.run()
-
-
-@contextmanager
-def _stopped_by_signals(server: "Server") -> "Generator[None, None, None]":
-    """Let signals stop a server that does not run yet: `run` takes them over, and gives them back."""
-    from mt5crs.gateway.process import heeded
-
-    before = {number: signal.signal(number, lambda _number, _frame: server.stop()) for number in heeded()}
-    try:
-        yield
-    except BaseException:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        raise
-    for number in before:
-        signal.signal(number, signal.SIG_IGN)  # all is closed: what is left of the process ends by itself
 
 
 def _make_room() -> None:

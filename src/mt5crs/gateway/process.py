@@ -29,8 +29,13 @@ def heeded() -> list[int]:
 
 
 @contextmanager
-def on_signals(handle: Callable[[], object]) -> Generator[None, None, None]:
-    """Have the signals that end a process call something instead; only where we are the main thread."""
+def on_signals(handle: Callable[[], object], *, last: bool = False) -> Generator[None, None, None]:
+    """Have the signals that end a process call something instead; only where we are the main thread.
+
+    Args:
+        handle: What they call.
+        last: Whether the process ends where the block went well: they are ignored from then on.
+    """
     try:
         before: dict[Any, Any] = {
             number: signal.signal(number, lambda _number, _frame: handle()) for number in heeded()
@@ -38,10 +43,12 @@ def on_signals(handle: Callable[[], object]) -> Generator[None, None, None]:
     except ValueError:  # another thread: whoever started it has to say that it shall end
         yield
         return
+    after = before
     try:
         yield
+        after = dict.fromkeys(before, signal.SIG_IGN) if last else before
     finally:
-        for number, handler in before.items():
+        for number, handler in after.items():
             signal.signal(number, handler)
 
 
